@@ -15,7 +15,7 @@ CXX ?= g++
 CC ?= gcc
 WARNINGS := -Wall -Wextra -Wshadow -Wpedantic -Werror
 OPTIMIZE ?= -O2 -g
-COMMON := $(OPTIMIZE) $(WARNINGS) -D_FILE_OFFSET_BITS=64 -D_GNU_SOURCE -Iinclude -I. -MMD -MP $(SANITIZE)
+COMMON := $(OPTIMIZE) $(WARNINGS) -D_FILE_OFFSET_BITS=64 -D_GNU_SOURCE -DQUBES_STORAGE_VERSION_STRING=\"$(VERSION)\" -Iinclude -iquote . -MMD -MP $(SANITIZE)
 ALL_CXXFLAGS := $(COMMON) -std=c++20 $(CXXFLAGS)
 ALL_CFLAGS := $(COMMON) -std=c99 $(CFLAGS)
 ALL_LDFLAGS := $(SANITIZE) $(LDFLAGS)
@@ -34,6 +34,10 @@ library := $(BUILD)/libqubesstorage.so.$(VERSION)
 core := $(BUILD)/libcore.a
 tool := $(BUILD)/qubes-storage
 
+# V=1 shows the commands.
+Q := $(if $(V),,@)
+say = @$(if $(V),:,printf '%-5s %s\n' $(1) $(2))
+
 all: $(library) $(tool) ## build the library and the command
 
 $(BUILD)/src/%.o $(BUILD)/c-api/%.o: ALL_CXXFLAGS += -fPIC -fvisibility=hidden -fvisibility-inlines-hidden
@@ -41,30 +45,36 @@ $(BUILD)/tests/%.o: ALL_CXXFLAGS += -DBOOST_TEST_DYN_LINK
 
 $(BUILD)/%.o: %.cc
 	@mkdir -p $(@D)
-	$(CXX) $(ALL_CXXFLAGS) -c $< -o $@
+	$(call say,CXX,$<)
+	$(Q)$(CXX) $(ALL_CXXFLAGS) -c $< -o $@
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c $< -o $@
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -c $< -o $@
 
 $(core): $(lib_objects)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 $(library): $(lib_objects) c-api/libqubesstorage.map
-	$(CXX) -shared -Wl,-soname,$(soname) -Wl,--version-script,c-api/libqubesstorage.map \
+	$(call say,LINK,$@)
+	$(Q)$(CXX) -shared -Wl,-soname,$(soname) -Wl,--version-script,c-api/libqubesstorage.map \
 	  -Wl,-z,defs -Wl,--as-needed $(ALL_LDFLAGS) $(lib_objects) $(LIBS) -o $@
-	ln -sf $(@F) $(BUILD)/$(soname)
-	ln -sf $(soname) $(BUILD)/libqubesstorage.so
+	@ln -sf $(@F) $(BUILD)/$(soname)
+	@ln -sf $(soname) $(BUILD)/libqubesstorage.so
 
 $(tool): $(tool_objects) $(library)
-	$(CXX) $(ALL_LDFLAGS) $(tool_objects) -L$(BUILD) -lqubesstorage -Wl,-rpath,'$$ORIGIN' -o $@
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(ALL_LDFLAGS) $(tool_objects) -L$(BUILD) -lqubesstorage -Wl,-rpath,'$$ORIGIN' -o $@
 
 $(BUILD)/tests/unit-tests: $(unit_objects) $(support_objects) $(core)
-	$(CXX) $(ALL_LDFLAGS) $^ $(LIBS) -lboost_unit_test_framework -pthread -o $@
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(ALL_LDFLAGS) $^ $(LIBS) -lboost_unit_test_framework -pthread -o $@
 
 $(BUILD)/tests/real-tests: $(real_objects) $(support_objects) $(core)
-	$(CXX) $(ALL_LDFLAGS) $^ $(LIBS) -lboost_unit_test_framework -pthread -o $@
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(ALL_LDFLAGS) $^ $(LIBS) -lboost_unit_test_framework -pthread -o $@
 
 clean: ## remove everything that was built
 	rm -rf $(BUILD)

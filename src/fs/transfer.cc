@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Whole reads and writes over pread(2) and pwrite(2), and SEEK_DATA and SEEK_HOLE.
+#include "src/fs/transfer.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "src/fs/descriptor.h"
+#include "src/fs/error.h"
+
+namespace qubes::storage {
+
+DataRanges::DataRanges(OpenFile file, std::uint64_t size_bytes)
+    : file_(file), size_bytes_(size_bytes), offset_before_(::lseek(file.fd, 0, SEEK_CUR)) {
+  if (offset_before_ == -1) throw_errno(errno, "seek in", file.path);
+}
+
+DataRanges::~DataRanges() {
+  ::lseek(file_.fd, offset_before_, SEEK_SET);
+}
+
+Range DataRanges::next(std::uint64_t offset) {
+  // Only beyond what is known: to find the end of a range can cost O(extents) each time.
+  if (offset < known_from_ || offset >= current_.end) {
+    current_ = seek(offset);
+    known_from_ = offset;
+  }
+  return {std::max(offset, current_.begin), current_.end};
+}
+
+Range DataRanges::seek(std::uint64_t offset) const {
+  const Range none{size_bytes_, size_bytes_};
+  if (offset >= size_bytes_) return none;
+  const off_t data = ::lseek(file_.fd, static_cast<off_t>(offset), SEEK_DATA);
+  if (data == -1) {
+    if (errno == ENXIO) return none;
+    // A filesystem that does not know its holes: all is data.
+    if (errno == EINVAL || errno == EOPNOTSUPP) return {offset, size_bytes_};
+    throw_errno(errno, "find the data of", file_.path);
+  }
+  const auto begin = static_cast<std::uint64_t>(data);
+  if (begin >= size_bytes_) return none;
+  const off_t hole = ::lseek(file_.fd, data, SEEK_HOLE);
+  // ENXIO: cut short between the two calls. The read finds out.
+  if (hole == -1 && errno != ENXIO) throw_errno(errno, "find the holes of", file_.path);
+  const auto end = hole == -1 ? size_bytes_ : static_cast<std::uint64_t>(hole);
+  return {begin, std::min(end, size_bytes_)};
+}
+
+std::uint64_t piece_end(std::uint64_t begin, std::uint64_t end) {
+  return std::min(end, begin - begin % kPieceBytes + kPieceBytes);
+}
+
+struct stat stat_of(OpenFile file) {
+  struct stat status {};
+  if (retry([&] { return ::fstat(file.fd, &status); }) == -1) {
+    throw_errno(errno, "look at", file.path);
+  }
+  return status;
+}
+
+void read_range(OpenFile file, Range range, std::byte* data) {
+  while (range.begin < range.end) {
+    const ssize_t got = retry([&] {
+      return ::pread(file.fd, data, range.end - range.begin, static_cast<off_t>(range.begin));
+    });
+    if (got == -1) throw_errno(errno, "read", file.path);
+    if (got == 0) throw_changed(file);
+    data += got;
+    range.begin += static_cast<std::uint64_t>(got);
+  }
+}
+
+void write_range(OpenFile file, Range range, const std::byte* data) {
+  while (range.begin < range.end) {
+    const ssize_t put = retry([&] {
+      return ::pwrite(file.fd, data, range.end - range.begin, static_cast<off_t>(range.begin));
+    });
+    if (put == -1) throw_errno(errno, "write", file.path);
+    if (put == 0) refuse(Code::io, "write", file.path, "nothing was written");
+    data += put;
+    range.begin += static_cast<std::uint64_t>(put);
+  }
+}
+
+void truncate_to(OpenFile file, std::uint64_t size_bytes) {
+  if (size_bytes > static_cast<std::uint64_t>(std::numeric_limits<off_t>::max())) {
+    throw_errno(EFBIG, "set the size of", file.path);
+  }
+  if (retry([&] { return ::ftruncate(file.fd, static_cast<off_t>(size_bytes)); }) == -1) {
+    throw_errno(errno, "set the size of", file.path);
+  }
+}
+
+// The first byte is zero, and each equals the one before it: memcmp uses vector registers.
+bool is_zero(const std::byte* data, std::size_t length) {
+  return length == 0 || (data[0] == std::byte{0} && std::memcmp(data, data + 1, length - 1) == 0);
+}
+
+void throw_changed(OpenFile file) {
+  refuse(Code::io, "read", file.path, "the file shrank while it was read");
+}
+
+}  // namespace qubes::storage

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Sizes and properties of image volumes: what is read from the files, and resize.
+#include <algorithm>
+#include <utility>
+
+#include "src/fs/error.h"
+#include "src/image_volume.h"
+#include "src/protocols.h"
+
+namespace qubes::storage {
+namespace {
+
+constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
+
+// Null where the pool or the VM is absent.
+DirectoryPtr open_if_there(const Location& location) {
+  try {
+    return location.open_vm(*location.open_prefix());
+  } catch (const Error& error) {
+    if (error.code() == Code::offline) return nullptr;
+    throw;
+  }
+}
+
+}  // namespace
+
+ImageVolume::Look ImageVolume::look(const Location& at) const {
+  DirectoryPtr directory = open_if_there(at);
+  if (!directory) return {};
+  Look found;
+  // A start in place renames C to D: who looked at D before it and at C after it finds neither.
+  for (int turn = 0; turn < 2 && !found.dirty && !found.clean; ++turn) {
+    found.dirty = at.fs->status(*directory, at.names.dirty);
+    found.clean = at.fs->status(*directory, at.names.clean);
+  }
+  return found;
+}
+
+VolumeInfo ImageVolume::info() {
+  Properties now = properties();
+  VolumeInfo info;
+  info.vid = vid();
+  info.path = path();
+  info.nominal_size_bytes = now.nominal_size_bytes;
+  info.rw = now.rw;
+  info.save_on_stop = config_.save_on_stop;
+  info.snap_on_start = config_.snap_on_start;
+  info.revisions_to_keep = now.revisions_to_keep;
+  info.ephemeral = config_.ephemeral;
+  info.source = config_.source;
+
+  Look own = look(location_);
+  info.size_bytes = now.nominal_size_bytes;
+  info.is_started = own.dirty.has_value();
+  info.is_dirty = info.is_started && config_.save_on_stop;
+  if (const auto& image = own.dirty ? own.dirty : own.clean) {
+    info.size_bytes = image->size_bytes;
+    info.usage_bytes = image->allocated_bytes;
+  }
+  if (source_) {
+    Look source = look(*source_);
+    if (source.clean && !own.dirty && !own.clean) {
+      info.size_bytes = std::max(now.nominal_size_bytes, source.clean->size_bytes);
+    }
+    info.is_outdated = is_snapshot() && own.dirty && own.clean && source.clean &&
+                       !own.clean->same_inode(*source.clean);
+  }
+  return info;
+}
+
+std::vector<RevisionInfo> ImageVolume::revisions() {
+  DirectoryPtr directory = open_if_there(location_);
+  if (!directory) return {};
+  VolumeFiles files = scan(*location_.fs, *directory, location_.names);
+  // A commit or revert that is under way, or was cut off.
+  if (files.newest_revision_is_clean()) files.revisions.pop_back();
+  std::vector<RevisionInfo> result;
+  result.reserve(files.revisions.size());
+  for (const Revision& revision : files.revisions) {
+    result.push_back({revision.name.number, revision.name.created_seconds * kNanosecondsPerSecond,
+                      revision.status.size_bytes});
+  }
+  return result;
+}
+
+void ImageVolume::set_rw(bool rw) {
+  if (!rw && config_.ephemeral) {
+    refuse(Code::invalid, "set rw", vid(), "an ephemeral volume is rw");
+  }
+  std::lock_guard guard(mutex_);
+  properties_.rw = rw;
+}
+
+void ImageVolume::set_revisions_to_keep(int revisions_to_keep) {
+  check_revisions_to_keep(revisions_to_keep);
+  const bool disabled = properties().revisions_to_keep == kSnapshotsDisabled;
+  if (disabled != (revisions_to_keep == kSnapshotsDisabled) && look(location_).dirty) {
+    refuse(Code::dirty, "set revisions_to_keep", vid(),
+           "snapshots cannot be turned on or off while there is a session");
+  }
+  std::lock_guard guard(mutex_);
+  properties_.revisions_to_keep = revisions_to_keep;
+}
+
+void ImageVolume::resize(std::uint64_t size_bytes, bool allow_shrink) {
+  Properties now = properties();
+  if (!now.rw) refuse(Code::read_only, "resize volume", vid(), "the volume is read-only");
+  if (size_bytes > kSizeMax) refuse(Code::invalid, "resize volume", vid(), "too large");
+  auto check_shrink = [&](std::uint64_t present) {
+    if (size_bytes < present && !allow_shrink) {
+      refuse(Code::invalid, "resize volume", vid(),
+             "it would get smaller and lose its end, which was not asked for");
+    }
+  };
+  auto remember = [&] {
+    std::lock_guard guard(mutex_);
+    properties_.nominal_size_bytes = size_bytes;
+  };
+
+  Look present = look(location_);
+  if (!present.dirty && !present.clean && !is_origin()) {
+    location_.open_prefix();  // offline?
+    check_shrink(info().size_bytes.value_or(0));
+    if (source_) {
+      Look source = look(*source_);
+      if (source.clean && size_bytes < source.clean->size_bytes) {
+        refuse(Code::invalid, "resize volume", vid(), "it would be smaller than its source");
+      }
+    }
+    return remember();
+  }
+  Operation operation(location_, MissingDirectory::refuse, &pool_->worker);
+  Images& at = operation.images();
+  if (at.files.dirty) {
+    check_shrink(at.files.dirty->size_bytes);
+    resize_session(at, size_bytes);
+  } else {
+    require_clean(at, "resize volume");
+    check_shrink(at.files.clean->size_bytes);
+    if (is_origin() && size_bytes != at.files.clean->size_bytes) {
+      resize_clean(at, size_bytes, now.revisions_to_keep);
+      make_precache_later(now);
+    }
+  }
+  remember();
+}
+
+void ImageVolume::resize_session(Images& at, std::uint64_t size_bytes) {
+  FilePtr file = at.open(at.names.dirty, Access::read_write);
+  if (at.files.dirty->size_bytes != size_bytes) {
+    at.fs.set_size(*file, size_bytes);
+    if (config_.save_on_stop) at.fs.sync(*file);  // else a crash throws it away anyway
+  }
+  at.fs.refresh_loops(*file);  // also after one that failed here last time
+}
+
+}  // namespace qubes::storage

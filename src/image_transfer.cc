@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Import and export of image volumes. A long copy holds no lock but that of the import's own file.
+#include <utility>
+
+#include "src/fs/error.h"
+#include "src/image_volume.h"
+#include "src/protocols.h"
+
+namespace qubes::storage {
+
+FilePtr ImageVolume::open_committed() {
+  require_saved("export volume");
+  return std::move(storage::open_committed(location_, &pool_->worker).file);
+}
+
+void ImageVolume::begin_held_import(std::uint64_t size_bytes, bool copying) {
+  if (size_bytes > kSizeMax) refuse(Code::invalid, "import volume", vid(), "too large");
+  Operation operation(location_, MissingDirectory::make_durable, &pool_->worker);
+  Images& at = operation.images();
+  try {
+    if (at.files.dirty) {
+      refuse(Code::dirty, "import volume", vid(), "it has a session that was not committed");
+    }
+    require_no_import(at, "import volume");
+    FilePtr file = begin_import(at, size_bytes);
+    std::lock_guard guard(mutex_);
+    import_ = HeldImport{std::move(file), copying, false};
+  } catch (...) {
+    operation.undo_directory();
+    throw;
+  }
+}
+
+void ImageVolume::end_held_import(bool success, bool copying) {
+  Operation operation(location_, MissingDirectory::refuse, &pool_->worker);
+  Images& at = operation.images();
+  FilePtr held;
+  {
+    std::lock_guard guard(mutex_);
+    if (!import_) {
+      refuse(Code::not_found, "end import", vid(), "this handle holds no import");
+    }
+    if (import_->copying != copying) {
+      refuse(Code::busy, "end import", vid(), "it is still being copied");
+    }
+    if (success && import_->lost) throw SyncFailed(Code::io, 0, import_path());
+    held = std::move(import_->file);
+    import_.reset();
+  }
+  try {
+    if (!at.files.import || !at.files.import->same_inode(at.fs.status(*held))) {
+      refuse(Code::not_found, "end import", at.path(at.names.import), "somebody removed it");
+    }
+    if (!success) {
+      at.changes.unlink(at.names.import);
+      return;
+    }
+    if (at.files.dirty) {
+      refuse(Code::dirty, "end import", vid(), "a session was made while the import went on");
+    }
+    commit(at, at.names.import, properties().revisions_to_keep);
+  } catch (const SyncFailed& error) {
+    std::lock_guard guard(mutex_);
+    import_ = HeldImport{std::move(held), copying, error.code() != Code::no_space};
+    throw;
+  } catch (const Error& error) {
+    if (error.code() != Code::unknown_outcome) {
+      std::lock_guard guard(mutex_);
+      import_ = HeldImport{std::move(held), copying, false};
+    }
+    throw;
+  }
+  {
+    std::lock_guard guard(mutex_);
+    properties_.nominal_size_bytes = at.fs.status(*held).size_bytes;
+  }
+  make_precache_later(properties());
+}
+
+void ImageVolume::import_begin(std::uint64_t size_bytes) {
+  if (!config_.save_on_stop) return;
+  begin_held_import(size_bytes, false);
+}
+
+void ImageVolume::import_end(bool success) {
+  if (!config_.save_on_stop) return;
+  end_held_import(success, false);
+}
+
+void ImageVolume::import_copy(const std::function<void(File&)>& fill) {
+  begin_held_import(0, true);
+  try {
+    fill(*import_->file);  // nobody else ends an import that is being copied
+    end_held_import(true, true);
+  } catch (...) {
+    try {
+      end_held_import(false, true);
+    } catch (const Error&) {
+      std::lock_guard guard(mutex_);
+      import_.reset();  // The sweep removes it.
+    }
+    throw;
+  }
+}
+
+void ImageVolume::import_volume(Volume& source, const Progress& progress) {
+  if (!config_.save_on_stop) return;
+  FilePtr content = source.open_committed();
+  import_copy([&](File& target) { location_.fs->clone(*content, target, progress); });
+}
+
+void ImageVolume::import_file(FilePtr source, std::optional<std::uint64_t> size_bytes,
+                              const Progress& progress) {
+  if (!config_.save_on_stop) return;
+  if (size_bytes && *size_bytes > kSizeMax) {
+    refuse(Code::invalid, "import volume", vid(), "too large");
+  }
+  // A stream that brings more than it should must not fill the disk first.
+  Progress bounded = [&](std::uint64_t done, std::optional<std::uint64_t> total) {
+    if (size_bytes && done > *size_bytes) {
+      refuse(Code::invalid, "import volume", vid(), "the data is longer than the size given");
+    }
+    if (progress) progress(done, total ? total : size_bytes);
+  };
+  import_copy([&](File& target) {
+    location_.fs->clone(*source, target, bounded);
+    if (size_bytes && location_.fs->status(target).size_bytes != *size_bytes) {
+      refuse(Code::invalid, "import volume", vid(), "the data has another size than the one given");
+    }
+  });
+}
+
+}  // namespace qubes::storage

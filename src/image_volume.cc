@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "src/image_volume.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "src/fs/error.h"
+#include "src/protocols.h"
+
+namespace qubes::storage {
+namespace {
+
+std::optional<Location> locate_source(const PoolContext& pool, const VolumeConfig& config) {
+  if (config.source.empty()) return std::nullopt;
+  return Location(pool.fs, pool.config.dir_path, parse_vid(config.source, pool.config.prefixes));
+}
+
+// A pool may disable snapshots for its origins; the other kinds cannot.
+int default_revisions_to_keep(const PoolContext& pool, const VolumeConfig& config) {
+  if (config.revisions_to_keep) return *config.revisions_to_keep;
+  const bool origin = config.save_on_stop && !config.snap_on_start;
+  return origin ? pool.config.revisions_to_keep : std::max(pool.config.revisions_to_keep, 0);
+}
+
+}  // namespace
+
+ImageVolume::ImageVolume(std::shared_ptr<PoolContext> pool, std::string_view vid,
+                         const VolumeConfig& config)
+    : pool_(std::move(pool)),
+      config_(config),
+      location_(pool_->fs, pool_->config.dir_path, parse_vid(vid, pool_->config.prefixes)),
+      source_(locate_source(*pool_, config)),
+      properties_{config.size_bytes, config.rw, default_revisions_to_keep(*pool_, config)} {
+  auto reject = [&](std::string_view reason) {
+    refuse(Code::invalid, "check volume", std::string(vid), reason);
+  };
+  if (config.snap_on_start && !source_) reject("snap_on_start needs a source");
+  if (!config.snap_on_start && source_) reject("a source needs snap_on_start");
+  if (source_ && source_->vid.text() == location_.vid.text()) reject("it is its own source");
+  if (config.size_bytes > kSizeMax) reject("its size is too large");
+  if (config.ephemeral && (config.save_on_stop || config.snap_on_start || !config.rw)) {
+    reject("only a volatile volume that is rw can be ephemeral");
+  }
+  check_revisions_to_keep(properties_.revisions_to_keep);
+}
+
+void ImageVolume::check_revisions_to_keep(int revisions_to_keep) const {
+  if (revisions_to_keep < kSnapshotsDisabled) {
+    refuse(Code::invalid, "check revisions_to_keep", vid(), "it is less than -1");
+  }
+  if (revisions_to_keep == kSnapshotsDisabled && !is_origin()) {
+    refuse(Code::invalid, "check revisions_to_keep", vid(),
+           "snapshots can be disabled on an origin only");
+  }
+}
+
+ImageVolume::Properties ImageVolume::properties() const {
+  std::lock_guard guard(mutex_);
+  return properties_;
+}
+
+// ---- Refusals -----------------------------------------------------------------------------------
+
+void ImageVolume::require_saved(const char* step) const {
+  if (!config_.save_on_stop) {
+    refuse(Code::not_supported, step, vid(), "the volume is not saved on stop");
+  }
+}
+
+void ImageVolume::require_clean(const Images& at, const char* step) const {
+  if (!at.files.clean) {
+    refuse(Code::not_found, step, at.path(at.names.clean), "there is no committed state");
+  }
+}
+
+void ImageVolume::require_no_import(const Images& at, const char* step) const {
+  if (at.files.import) {
+    refuse(Code::busy, step, at.path(at.names.import), "an import is under way");
+  }
+}
+
+// The volume is treated as one that is never saved: it must not be one that was, by a mistake of the caller.
+// A snapshot's C is a second name of its source's, or was: but then a session is, or was, there.
+void ImageVolume::require_unsaved(const Images& at, const Committed* source,
+                                  const char* step) const {
+  const VolumeFiles& files = at.files;
+  bool saved = !files.revisions.empty();
+  if (files.clean) {
+    const bool own = files.clean->link_count == 1 &&
+                     (source == nullptr || !files.clean->same_inode(source->status));
+    saved = saved || !config_.snap_on_start || (own && !files.dirty);
+  }
+  if (saved) {
+    refuse(Code::invalid, step, vid(),
+           "it holds a committed state of its own, so it is an origin; this would lose it");
+  }
+}
+
+// A volume that starts from itself must be there; of the others there may be nothing yet: null.
+std::unique_ptr<Operation> ImageVolume::open_existing() {
+  try {
+    return std::make_unique<Operation>(location_, MissingDirectory::refuse, &pool_->worker);
+  } catch (const Error& error) {
+    if (error.code() == Code::not_found && !is_origin()) return nullptr;
+    throw;
+  }
+}
+
+// ---- Create, verify, remove -------------------------------------------------------------------------
+
+void ImageVolume::create() {
+  Properties now = properties();
+  if (!is_origin()) {
+    location_.open_prefix();  // offline?
+    return;
+  }
+  Operation operation(location_, MissingDirectory::make_durable, &pool_->worker);
+  Images& at = operation.images();
+  if (at.files.any()) {
+    refuse(Code::exists, "create volume", vid(), "it is there already; remove it first");
+  }
+  require_no_import(at, "create volume");
+  try {
+    storage::create(at, now.nominal_size_bytes);
+  } catch (...) {
+    operation.undo_directory();
+    throw;
+  }
+  make_precache_later(now);
+}
+
+void ImageVolume::verify() {
+  DirectoryPtr prefix = location_.open_prefix();
+  if (config_.snap_on_start) {
+    storage::open_committed(*source_, &pool_->worker);
+  } else if (config_.save_on_stop) {
+    Operation operation(location_, MissingDirectory::refuse, &pool_->worker);
+    // A session alone is what a crash leaves of a volume with snapshots disabled.
+    if (!operation.images().files.dirty) require_clean(operation.images(), "verify volume");
+  }
+}
+
+void ImageVolume::remove() {
+  auto operation = open_existing();
+  if (!operation) return;
+  Images& at = operation->images();
+  require_no_import(at, "remove volume");
+  if (is_origin() && !at.files.any() && !at.files.precache) {
+    refuse(Code::not_found, "remove volume", vid(), "nothing of it is there");
+  }
+  remove_all(at);
+  operation->remove_directory_if_empty();
+}
+
+// ---- Sessions ---------------------------------------------------------------------------------------
+
+void ImageVolume::start() {
+  Properties now = properties();
+  if (!config_.save_on_stop) return start_unsaved(now);
+  if (config_.snap_on_start) return start_origin_snapshot(now);
+  Operation operation(location_, MissingDirectory::refuse, &pool_->worker);
+  Images& at = operation.images();
+  require_no_import(at, "start volume");
+  if (!at.files.dirty) require_clean(at, "start volume");
+  if (now.revisions_to_keep == kSnapshotsDisabled && !at.files.dirty) {
+    start_in_place_alone(at);
+  } else {
+    start_from_clean(at);
+  }
+}
+
+void ImageVolume::start_origin_snapshot(const Properties& now) {
+  // Before the own lock is taken: two locks at once could wait for each other.
+  std::optional<Committed> source;
+  if (!look(location_).dirty) source = storage::open_committed(*source_, &pool_->worker);
+  Operation operation(location_, MissingDirectory::make_durable, &pool_->worker);
+  Images& at = operation.images();
+  require_no_import(at, "start volume");
+  if (at.files.dirty) {
+    start_from_clean(at);  // resumes
+  } else if (source) {
+    start_from_source(at, *source->file, now.nominal_size_bytes);
+  } else {
+    refuse(Code::busy, "start volume", vid(), "its session was ended by somebody else just now");
+  }
+}
+
+// Nobody else may be using the inode that the session will write to. Who begins to use it holds its shared
+// lock until its second name is there.
+void ImageVolume::start_in_place_alone(Images& at) {
+  FilePtr clean = at.open(at.names.clean, Access::read);
+  if (!at.fs.try_lock(*clean, LockMode::exclusive)) {
+    refuse(Code::busy, "start volume", at.path(at.names.clean),
+           "an export or a clone is reading it, and snapshots are disabled");
+  }
+  if (at.fs.status(*clean).link_count > 1) {
+    refuse(Code::busy, "start volume", at.path(at.names.clean),
+           "it has another name, as a running snapshot volume gives it, and snapshots are disabled");
+  }
+  start_in_place(at);
+}
+
+void ImageVolume::start_unsaved(const Properties& now) {
+  if (!config_.snap_on_start) {
+    Operation operation(location_, MissingDirectory::make, &pool_->worker);
+    require_unsaved(operation.images(), nullptr, "start volume");
+    return start_volatile(operation.images(), now.nominal_size_bytes);
+  }
+  constexpr int kTurns = 100;  // each needs a commit of the source between two system calls
+  for (int turn = 0; turn < kTurns; ++turn) {
+    Committed source = storage::open_committed(*source_, &pool_->worker);
+    Operation operation(location_, MissingDirectory::make, &pool_->worker);
+    Images& at = operation.images();
+    require_unsaved(at, &source, "start volume");
+    auto named = at.fs.status(*source.directory, source_->names.clean);
+    if (!named || !named->same_inode(source.status)) continue;
+    return start_snapshot(at, *source.directory, source_->names.clean, now.nominal_size_bytes);
+  }
+  refuse(Code::busy, "start volume", source_->vid.text(), "the source is committed all the time");
+}
+
+void ImageVolume::stop() {
+  Properties now = properties();
+  if (!config_.save_on_stop) return discard();
+  auto operation = open_existing();
+  if (!operation) return;
+  Images& at = operation->images();
+  if (!at.files.dirty) {
+    if (is_origin()) require_clean(at, "stop volume");
+    at.changes.settle();  // What ended the session may have died before it could say so.
+    return;
+  }
+  commit_session(at, now.revisions_to_keep);
+  make_precache_later(now);
+}
+
+void ImageVolume::commit_session(Images& at, int revisions_to_keep) {
+  {
+    std::lock_guard guard(mutex_);
+    if (lost_session_ && lost_session_->same_inode(*at.files.dirty)) {
+      throw SyncFailed(Code::io, 0, at.path(at.names.dirty));
+    }
+  }
+  try {
+    commit(at, at.names.dirty, revisions_to_keep);
+  } catch (const SyncFailed& error) {
+    // For want of space nothing is dropped: it can be tried again.
+    std::lock_guard guard(mutex_);
+    if (error.code() != Code::no_space) lost_session_ = at.files.dirty;
+    throw;
+  }
+}
+
+void ImageVolume::discard() {
+  Properties now = properties();
+  auto operation = open_existing();
+  if (!operation) return;
+  Images& at = operation->images();
+  if (!config_.save_on_stop) {
+    require_unsaved(at, nullptr, "stop volume");
+    return end_unsaved(at);
+  }
+  if (at.files.dirty && now.revisions_to_keep == kSnapshotsDisabled) {
+    refuse(Code::not_supported, "discard session", vid(),
+           "snapshots are disabled: the session is the committed state");
+  }
+  if (at.files.dirty && is_origin() && !at.files.clean) {
+    refuse(Code::not_supported, "discard session", vid(),
+           "there is no committed state: the session is all there is");
+  }
+  if (!at.files.dirty && is_origin()) require_clean(at, "discard session");
+  storage::discard(at);
+  make_precache_later(now);
+}
+
+void ImageVolume::revert(std::uint64_t number) {
+  require_saved("revert volume");
+  Operation operation(location_, MissingDirectory::refuse, &pool_->worker);
+  Images& at = operation.images();
+  if (at.files.dirty) {
+    refuse(Code::dirty, "revert volume", vid(), "it has a session that was not committed");
+  }
+  const Revision* target = nullptr;
+  if (number == 0) {
+    target = newest_other_revision(at);
+  } else {
+    for (const Revision& revision : at.files.revisions) {
+      if (revision.name.number == number) target = &revision;
+    }
+  }
+  if (target == nullptr) {
+    refuse(Code::not_found, "revert volume", vid(),
+           number == 0 ? "it has no earlier revision"
+                       : "it has no revision " + std::to_string(number));
+  }
+  storage::revert(at, *target);
+  make_precache_later(properties());
+}
+
+void ImageVolume::prune(int keep) {
+  require_saved("prune revisions");
+  if (keep < 0) refuse(Code::invalid, "prune revisions", vid(), "the number to keep is negative");
+  Operation operation(location_, MissingDirectory::refuse, &pool_->worker);
+  storage::prune(operation.images(), static_cast<std::size_t>(keep));
+  operation.images().changes.settle();
+}
+
+// A precache is of use where the next start is from the own state.
+void ImageVolume::make_precache_later(const Properties& now) {
+  if (!pool_->config.precache || !is_origin() || now.revisions_to_keep < 0) return;
+  pool_->worker.post([location = location_] {
+    Operation operation(location, MissingDirectory::refuse, nullptr);
+    make_precache(operation.images());
+  });
+}
+
+}  // namespace qubes::storage

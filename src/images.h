@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The files of one volume during one operation, under its lock: what the protocols work on.
+#ifndef QUBES_STORAGE_SRC_IMAGES_H
+#define QUBES_STORAGE_SRC_IMAGES_H
+
+#include <functional>
+#include <string>
+
+#include "src/fs/filesystem.h"
+#include "src/name_changes.h"
+#include "src/names.h"
+#include "src/volume_files.h"
+
+namespace qubes::storage {
+
+struct Images {
+  Images(Filesystem& fs_in, DirectoryPtr directory_in, const ImageNames& names_in)
+      : fs(fs_in),
+        directory(std::move(directory_in)),
+        names(names_in),
+        files(scan(fs, *directory, names)),
+        changes(fs, directory) {}
+
+  void rescan() { files = scan(fs, *directory, names); }
+
+  // For messages.
+  std::string path(const std::string& name) const { return directory->path() + "/" + name; }
+
+  FilePtr open(const std::string& name, Access access) {
+    return fs.open_file(*directory, name, access);
+  }
+
+  Filesystem& fs;
+  DirectoryPtr directory;
+  const ImageNames& names;
+  VolumeFiles files;  // as of the last scan
+  NameChanges changes;
+};
+
+}  // namespace qubes::storage
+
+#endif

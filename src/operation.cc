@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "src/operation.h"
+
+#include <utility>
+
+#include "src/fs/error.h"
+#include "src/pool_context.h"
+
+namespace qubes::storage {
+
+// Each turn needs another process to have removed or remade the directory in between.
+constexpr int kOpenTurns = 1000;
+
+DirectoryPtr open_pool_directory(Filesystem& fs, const std::string& dir_path) {
+  try {
+    return fs.open_directory(dir_path);
+  } catch (const Error& error) {
+    if (error.code() != Code::not_found) throw;
+    throw Error(Code::offline, error.errno_value(), "open pool", dir_path,
+                "its directory is absent");
+  }
+}
+
+DirectoryPtr Location::open_prefix() const {
+  DirectoryPtr pool = open_pool_directory(*fs, pool_path);
+  try {
+    return fs->open_directory(*pool, vid.prefix);
+  } catch (const Error& error) {
+    if (error.code() != Code::not_found) throw;
+    throw Error(Code::offline, error.errno_value(), "open pool", pool_path + "/" + vid.prefix,
+                "it is absent: the pool was never set up, or its filesystem is not mounted");
+  }
+}
+
+DirectoryPtr Location::open_vm(const Directory& prefix) const {
+  try {
+    return fs->open_directory(prefix, vid.vm);
+  } catch (const Error& error) {
+    if (error.code() != Code::not_found) throw;
+    return nullptr;
+  }
+}
+
+bool Operation::try_open(MissingDirectory missing) {
+  directory_ = location_.open_vm(*prefix_);
+  if (directory_) {
+    lock_ = VolumeLock::acquire(*location_.fs, *prefix_, location_.vid.vm, directory_,
+                                location_.vid.name);
+    return lock_ != nullptr;
+  }
+  if (missing == MissingDirectory::refuse) {
+    refuse(Code::not_found, "open volume", location_.directory_path(), "the VM has no directory");
+  }
+  made_directory_ = location_.fs->make_directory(*prefix_, location_.vid.vm);
+  return false;
+}
+
+Operation::Operation(const Location& location, MissingDirectory missing, Worker* worker,
+                     std::vector<Finding>* findings)
+    : location_(location), worker_(worker), prefix_(location.open_prefix()) {
+  for (int turn = 0; !try_open(missing); ++turn) {
+    if (turn == kOpenTurns) {
+      refuse(Code::busy, "open volume", location_.directory_path(),
+             "it is removed and made again all the time");
+    }
+  }
+  // On the others, a sync of the new directory itself covers its name as well.
+  if (made_directory_ && missing == MissingDirectory::make_durable &&
+      !keeps_name_order(location_.fs->kind(*prefix_))) {
+    location_.fs->sync(*prefix_);
+  }
+  images_.emplace(*location_.fs, directory_, location_.names);
+  sweep(*images_, findings);
+}
+
+Operation::~Operation() {
+  if (!images_) return;
+  auto garbage = images_->changes.take_garbage();
+  if (worker_ != nullptr) worker_->dispose(std::move(garbage));
+}
+
+void Operation::remove_directory_if_empty() {
+  if (!location_.fs->remove_directory(*prefix_, location_.vid.vm)) {
+    images_->changes.settle();
+    return;
+  }
+  NameChanges(*location_.fs, prefix_).settle();
+}
+
+void Operation::undo_directory() noexcept {
+  if (!made_directory_) return;
+  try {
+    location_.fs->remove_directory(*prefix_, location_.vid.vm);
+  } catch (...) {
+    // An empty directory is harmless.
+  }
+}
+
+}  // namespace qubes::storage

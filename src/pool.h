@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// A pool: a directory of volumes.
+#ifndef QUBES_STORAGE_SRC_POOL_H
+#define QUBES_STORAGE_SRC_POOL_H
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/pool_context.h"
+#include "src/recovery.h"
+#include "src/volume.h"
+
+namespace qubes::storage {
+
+struct PoolInfo {
+  PoolConfig config;
+  bool is_online = false;
+  std::optional<std::uint64_t> size_bytes;
+  std::optional<std::uint64_t> usage_bytes;
+  std::string filesystem_type;
+  std::string mount_point;
+  std::string device;
+  std::string device_uuid;
+  std::uint32_t logical_sector_bytes = 0;
+  std::uint32_t physical_sector_bytes = 0;
+  bool reflink_works = false;
+};
+
+// The documentation of each method is that of the public header.
+class Pool {
+ public:
+  // Throws invalid where the configuration contradicts itself.
+  Pool(PoolConfig config, std::shared_ptr<Filesystem> fs, Worker::Mode mode);
+
+  void setup();
+  PoolInfo info();
+  std::vector<std::string> list();
+  std::vector<Finding> recover();
+  void drain() { context_->worker.drain(); }
+  std::optional<std::size_t> included_in(const std::vector<std::string>& candidates);
+  std::shared_ptr<Volume> volume(std::string_view vid, const VolumeConfig& config);
+
+ private:
+  // All vids, sorted; with `leftovers` also those of which there is only what a crash leaves.
+  std::vector<std::string> walk(bool leftovers);
+  void recover_volume(const std::string& vid, std::vector<Finding>& report);
+
+  const std::shared_ptr<PoolContext> context_;
+};
+
+}  // namespace qubes::storage
+
+#endif

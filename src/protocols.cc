@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "src/protocols.h"
+
+#include <utility>
+
+namespace qubes::storage {
+namespace {
+
+constexpr std::int64_t kMtimeTrustNs = 2'000'000'000;
+
+void grow_to(Images& at, File& file, std::uint64_t size_at_least) {
+  if (at.fs.status(file).size_bytes < size_at_least) at.fs.set_size(file, size_at_least);
+}
+
+// A clone of `source` with its size, or another.
+void fill_with_clone(Images& at, File& source, File& target,
+                     std::optional<std::uint64_t> size_bytes = std::nullopt) {
+  at.fs.clone(source, target, nullptr);
+  if (size_bytes) at.fs.set_size(target, *size_bytes);
+}
+
+void fill_with_clean(Images& at, File& target,
+                     std::optional<std::uint64_t> size_bytes = std::nullopt) {
+  FilePtr clean = at.open(at.names.clean, Access::read);
+  fill_with_clone(at, *clean, target, size_bytes);
+}
+
+// False where it cannot be told: then the states count as two, and both are kept.
+bool same_content(Images& at, const std::string& a, const std::string& b) {
+  try {
+    FilePtr first = at.open(a, Access::read);
+    FilePtr second = at.open(b, Access::read);
+    return at.fs.same_content(*first, *second);
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+bool reflink_works(Images& at) {
+  try {
+    return at.fs.reflink_works(*at.directory, *at.directory);
+  } catch (const Error&) {
+    return false;  // a full filesystem
+  }
+}
+
+// The peer makes a revision by copying the clean image before it publishes; one that was cut off leaves that copy.
+// Its name holds the mtime of what it copies, so almost always the first test settles it.
+bool holds_clean_content(Images& at, const Revision& revision) {
+  const FileStatus& clean = *at.files.clean;
+  if (revision.status.same_inode(clean)) return true;
+  if (revision.name.created_seconds != revision_seconds(clean.mtime_ns)) return false;
+  if (revision.status.size_bytes != clean.size_bytes) return false;
+  return same_content(at, revision.file_name, at.names.clean);
+}
+
+bool clean_is_kept_already(Images& at) {
+  return !at.files.revisions.empty() && holds_clean_content(at, at.files.revisions.back());
+}
+
+// C gets a second name; until something replaces C, the sweep takes it back.
+void link_clean_as_revision(Images& at) {
+  if (!at.files.clean || clean_is_kept_already(at)) return;
+  RevisionName name{at.files.next_revision_number(), revision_seconds(at.files.clean->mtime_ns)};
+  at.changes.link(at.names.clean, revision_file_name(at.names.volume, name));
+}
+
+// Only a name is gained or lost by it, so failing at it must not fail what was answered already.
+void prune_committed(Images& at, int revisions_to_keep) {
+  if (revisions_to_keep < 0) return;
+  try {
+    at.rescan();
+    prune(at, static_cast<std::size_t>(revisions_to_keep));
+  } catch (const Error&) {
+    // The next commit prunes again.
+  }
+}
+
+void sync_content(Images& at, const std::string& name) {
+  FilePtr content = at.open(name, Access::read);
+  try {
+    at.fs.sync(*content);
+  } catch (const Error& error) {
+    throw SyncFailed(error.code(), error.errno_value(), at.path(name));
+  }
+}
+
+// A session's file that a crash may throw away: never synced.
+void make_unsynced(Images& at, const std::function<void(File&)>& fill) {
+  at.changes.unlink(at.names.dirty);
+  FilePtr file = at.fs.create_unnamed(*at.directory, at.names.dirty);
+  fill(*file);
+  at.fs.link_unnamed(*file, *at.directory, at.names.dirty);
+  at.fs.close(std::move(file));
+}
+
+}  // namespace
+
+void publish(Images& at, const std::string& name, const std::function<void(File&)>& fill) {
+  publish_file(at.fs, at.directory, at.changes, name, fill);
+}
+
+void commit(Images& at, const std::string& from, int revisions_to_keep) {
+  const bool keeps_old = revisions_to_keep > 0;
+  const bool repeats_old = from == at.names.dirty && session_is_unchanged(at);
+
+  // What a crash after each step leaves:
+  sync_content(at, from);                // `from` as it was, now whole.
+  at.changes.unlink(at.names.precache);  // No P: it is only slow.
+  if (keeps_old && !repeats_old) link_clean_as_revision(at);  // An R that is C: swept.
+  at.changes.barrier();                     // The same, and no old P can come back.
+  at.changes.rename(from, at.names.clean);  // The old state or the new one, and R.
+  at.changes.settle();                      // The new one.
+  prune_committed(at, revisions_to_keep);
+}
+
+// The mtime tells, as for the precache: D was made with that of C. Two cases in which it does not,
+// and the content is compared: D may have been written within one tick of the clock after C, if its ctime,
+// which no one can set, is as near; and where a session is not a reflink, its blocks are written in
+// place, so a power cut can keep them and lose the mtime. Only a revision hangs on it: D is
+// committed in any case.
+bool session_is_unchanged(Images& at) {
+  const auto& clean = at.files.clean;
+  const auto& dirty = at.files.dirty;
+  if (!clean || !dirty) return false;
+  if (dirty->size_bytes != clean->size_bytes || dirty->mtime_ns != clean->mtime_ns) return false;
+  const bool within_a_tick = dirty->ctime_ns - dirty->mtime_ns < kMtimeTrustNs;
+  if (!within_a_tick && reflink_works(at)) return true;
+  return same_content(at, at.names.dirty, at.names.clean);
+}
+
+void start_from_clean(Images& at) {
+  if (at.files.dirty) {
+    at.changes.settle();  // The name of D may be as young as the process that died after making it.
+    return;
+  }
+  if (at.files.precache_is_valid()) {
+    at.changes.rename(at.names.precache, at.names.dirty);  // D equals C: as if started, or not.
+  } else {
+    publish(at, at.names.dirty, [&](File& file) {
+      fill_with_clean(at, file);
+      at.fs.set_mtime(file, at.files.clean->mtime_ns);
+    });
+  }
+  at.changes.settle();  // Only now may the guest write: what it syncs must not lose its name.
+}
+
+void start_from_source(Images& at, File& source, std::uint64_t size_at_least) {
+  if (!at.files.dirty) {
+    publish(at, at.names.dirty, [&](File& file) {
+      fill_with_clone(at, source, file);
+      grow_to(at, file, size_at_least);
+    });
+  }
+  at.changes.settle();
+}
+
+void start_in_place(Images& at) {
+  if (!at.files.dirty) {
+    at.changes.unlink(at.names.precache);
+    prune(at, 0);                                       // C, with less history or none.
+    at.changes.barrier();                               // C alone. An R now would pass for C below.
+    at.changes.rename(at.names.clean, at.names.dirty);  // C or D: the one there is, is the state.
+  }
+  at.changes.settle();
+}
+
+void start_volatile(Images& at, std::uint64_t size_bytes) {
+  make_unsynced(at, [&](File& file) { at.fs.set_size(file, size_bytes); });
+}
+
+void start_snapshot(Images& at, const Directory& source_directory, const std::string& source_clean,
+                    std::uint64_t size_at_least) {
+  at.changes.unlink(at.names.dirty);
+  at.changes.unlink(at.names.clean);
+  at.fs.link(source_directory, source_clean, *at.directory, at.names.clean);
+  make_unsynced(at, [&](File& file) {
+    fill_with_clean(at, file);
+    grow_to(at, file, size_at_least);
+  });
+}
+
+void end_unsaved(Images& at) {
+  at.changes.unlink(at.names.dirty);
+  at.changes.unlink(at.names.precache);
+  at.changes.unlink(at.names.clean);
+}
+
+void discard(Images& at) {
+  at.changes.unlink(at.names.dirty);
+  at.changes.settle();
+}
+
+void revert(Images& at, const Revision& target) {
+  // What a crash after each step leaves:
+  at.changes.unlink(at.names.precache);  // No P: it is only slow.
+  link_clean_as_revision(at);            // An R that is C: swept.
+  at.changes.barrier();                  // The same, and no old P can come back.
+  at.changes.rename(target.file_name, at.names.clean);  // The present state or the target, and R.
+  at.changes.settle();                                  // The target.
+}
+
+void create(Images& at, std::uint64_t size_bytes) {
+  at.changes.unlink(at.names.precache);
+  publish(at, at.names.clean, [&](File& file) { at.fs.set_size(file, size_bytes); });
+  at.changes.settle();
+}
+
+void resize_clean(Images& at, std::uint64_t size_bytes, int revisions_to_keep) {
+  const bool shrinks = size_bytes < at.files.clean->size_bytes;
+  const bool has_precache = at.files.precache_is_valid();
+  // A shrink goes by way of I, so that what is cut off stays in a revision.
+  const std::string& target = shrinks ? at.names.import : at.names.clean;
+
+  if (has_precache) {
+    FilePtr file = at.open(at.names.precache, Access::read_write);
+    at.fs.set_size(*file, size_bytes);  // A crash from here on leaves a P that is not valid.
+    if (!shrinks) at.fs.sync(*file);    // commit does
+    at.fs.close(std::move(file));
+    at.changes.rename(at.names.precache, target);
+  } else {
+    publish(at, target, [&](File& file) { fill_with_clean(at, file, size_bytes); });
+  }
+  if (shrinks) {
+    commit(at, at.names.import, revisions_to_keep);  // Until it publishes: an I, swept.
+  } else {
+    at.changes.settle();
+  }
+}
+
+FilePtr begin_import(Images& at, std::uint64_t size_bytes) {
+  FilePtr file = at.fs.create_unnamed(*at.directory, at.names.import);
+  at.fs.set_size(*file, size_bytes);
+  if (!at.fs.try_lock(*file, LockMode::exclusive)) {
+    refuse(Code::internal, "lock import", at.path(at.names.import), "a new file is locked");
+  }
+  at.fs.link_unnamed(*file, *at.directory, at.names.import);  // An I that nobody holds: swept.
+  return file;
+}
+
+void remove_all(Images& at) {
+  // C goes last: until then the volume is there and can be removed again. Without C, an R left
+  // behind would be taken for it, and a D for a session.
+  prune(at, 0);
+  at.changes.unlink(at.names.dirty);
+  at.changes.unlink(at.names.precache);
+  at.changes.barrier();
+  at.changes.unlink(at.names.clean);
+}
+
+void prune(Images& at, std::size_t keep) {
+  auto& revisions = at.files.revisions;
+  for (std::size_t i = 0; i + keep < revisions.size(); ++i) {
+    at.changes.unlink(revisions[i].file_name);
+  }
+}
+
+void make_precache(Images& at) {
+  if (!at.files.clean || at.files.dirty || at.files.precache) return;
+  FilePtr clean = at.open(at.names.clean, Access::read);
+  publish(at, at.names.precache, [&](File& file) {
+    if (!at.fs.clone_shared(*clean, file)) {
+      refuse(Code::not_supported, "make precache", at.path(at.names.precache),
+             "a copy that shares no blocks would cost as much as the start that it is for");
+    }
+    at.fs.set_mtime(file, at.files.clean->mtime_ns);  // What makes it valid.
+  });
+}
+
+const Revision* newest_other_revision(Images& at) {
+  const auto& revisions = at.files.revisions;
+  for (auto revision = revisions.rbegin(); revision != revisions.rend(); ++revision) {
+    if (!at.files.clean || !holds_clean_content(at, *revision)) return &*revision;
+  }
+  return nullptr;
+}
+
+}  // namespace qubes::storage

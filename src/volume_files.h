@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Which files of a volume there are.
+#ifndef QUBES_STORAGE_SRC_VOLUME_FILES_H
+#define QUBES_STORAGE_SRC_VOLUME_FILES_H
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/fs/filesystem.h"
+#include "src/names.h"
+
+namespace qubes::storage {
+
+struct Revision {
+  RevisionName name;
+  std::string file_name;
+  FileStatus status;
+};
+
+struct VolumeFiles {
+  std::optional<FileStatus> clean;
+  std::optional<FileStatus> dirty;
+  std::optional<FileStatus> precache;
+  std::optional<FileStatus> import;
+  std::vector<Revision> revisions;  // by number; files of one number by name
+  std::vector<std::string> temporaries;
+
+  // Whether there is a volume: anything but what a crash may leave.
+  bool any() const { return clean || dirty || !revisions.empty(); }
+
+  // Whether a rename of the precache gives what a clone of the clean image would. A second name for it would let a
+  // session write to another file.
+  bool precache_is_valid() const;
+
+  // The highest revision is a second name of the clean image: made by a commit or a revert that
+  // has not published anything yet.
+  bool newest_revision_is_clean() const;
+
+  std::uint64_t next_revision_number() const;
+};
+
+// Throws corrupt where one of the four fixed names is not a regular file. A revision or temporary
+// that is none is foreign.
+VolumeFiles scan(Filesystem& fs, const Directory& directory, const ImageNames& names);
+
+}  // namespace qubes::storage
+
+#endif

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "src/volume_lock.h"
+
+#include <cstdint>
+#include <map>
+#include <tuple>
+#include <utility>
+
+namespace qubes::storage {
+
+struct ProcessLock;
+
+namespace {
+
+// One object for each key, for as long as somebody in this process uses it.
+template <typename Key, typename Value>
+class SharedTable {
+ public:
+  std::shared_ptr<Value> get(const Key& key) {
+    std::lock_guard guard(mutex_);
+    auto& entry = entries_[key];
+    if (auto value = entry.lock()) return value;
+    std::shared_ptr<Value> value(new Value, [this, key](Value* unused) {
+      delete unused;
+      std::lock_guard deleter_guard(mutex_);
+      auto found = entries_.find(key);
+      if (found != entries_.end() && found->second.expired()) entries_.erase(found);
+    });
+    entry = value;
+    return value;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<Key, std::weak_ptr<Value>> entries_;
+};
+
+struct DirectoryLock {
+  std::mutex mutex;
+  std::weak_ptr<ProcessLock> held;
+};
+
+using DirectoryKey = std::pair<std::uint64_t, std::uint64_t>;           // device, inode
+using VolumeKey = std::tuple<std::uint64_t, std::uint64_t, std::string>;  // and volume
+
+// Never destroyed: an operation may still run when the process exits.
+auto& volume_mutexes() {
+  static auto& table = *new SharedTable<VolumeKey, std::mutex>;
+  return table;
+}
+
+auto& directory_locks() {
+  static auto& table = *new SharedTable<DirectoryKey, DirectoryLock>;
+  return table;
+}
+
+}  // namespace
+
+// The flock, and the entry by which others in this process find it.
+struct ProcessLock {
+  std::shared_ptr<DirectoryLock> entry;
+  DirectoryPtr locked;
+};
+
+namespace {
+
+// The lock of the directory as this process holds it; taken from other processes if it does not yet.
+std::shared_ptr<ProcessLock> lock_directory(Filesystem& fs, const DirectoryKey& key,
+                                            const DirectoryPtr& directory) {
+  auto entry = directory_locks().get(key);
+  std::lock_guard guard(entry->mutex);
+  if (auto held = entry->held.lock()) return held;
+  fs.lock(*directory);
+  auto held = std::make_shared<ProcessLock>(ProcessLock{entry, directory});
+  entry->held = held;
+  return held;
+}
+
+}  // namespace
+
+std::unique_ptr<VolumeLock> VolumeLock::acquire(Filesystem& fs, const Directory& parent,
+                                                const std::string& vm, DirectoryPtr vm_directory,
+                                                const std::string& name) {
+  FileStatus opened = fs.status(*vm_directory);
+  std::unique_ptr<VolumeLock> lock(new VolumeLock);
+  lock->volume_mutex_ = volume_mutexes().get({opened.device, opened.inode, name});
+  lock->volume_lock_ = std::unique_lock(*lock->volume_mutex_);
+  lock->process_lock_ = lock_directory(fs, {opened.device, opened.inode}, vm_directory);
+  auto now = fs.status(parent, vm);
+  if (!now || !now->same_inode(opened)) return nullptr;
+  return lock;
+}
+
+}  // namespace qubes::storage
