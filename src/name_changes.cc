@@ -30,7 +30,9 @@ void NameChanges::rename(const std::string& from, const std::string& to) {
   keep(fs_.rename(*directory_, from, to));
 }
 
-void NameChanges::unlink(const std::string& name) { keep(fs_.unlink(*directory_, name)); }
+void NameChanges::unlink(const std::string& name) {
+  if (fs_.status(*directory_, name)) keep(fs_.unlink(*directory_, name));
+}
 
 void NameChanges::barrier() {
   if (ordered_ || !pending_) return;

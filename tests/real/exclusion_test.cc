@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Many processes and many threads on one volume at once. Ten seconds, or what QUBES_STORAGE_TEST_SECONDS says.
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/test/data/monomorphic.hpp>
+#include <boost/test/data/test_case.hpp>
+#include <boost/test/unit_test.hpp>
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <random>
+#include <thread>
+
+#include "src/fs/error.h"
+#include "src/fs/real_filesystem.h"
+#include "src/names.h"
+#include "src/pool.h"
+#include "tests/support/files.h"
+#include "tests/support/loop_mount.h"
+
+namespace qubes::storage {
+namespace {
+
+using test::ScratchDirectory;
+
+constexpr const char* kVid = "appvms/work/private";
+constexpr std::uint64_t kBlock = 4096;
+constexpr std::uint64_t kBlocks = 16;
+
+std::chrono::seconds duration() {
+  const char* seconds = std::getenv("QUBES_STORAGE_TEST_SECONDS");
+  return std::chrono::seconds(seconds != nullptr ? std::atoi(seconds) : 10);
+}
+
+std::unique_ptr<Pool> open_pool(const std::string& path) {
+  PoolConfig config;
+  config.dir_path = path;
+  return std::make_unique<Pool>(config, real_filesystem(), Worker::Mode::thread);
+}
+
+std::shared_ptr<Volume> open_volume(Pool& pool) {
+  VolumeConfig config;
+  config.size_bytes = kBlock * kBlocks;
+  config.rw = true;
+  config.save_on_stop = true;
+  config.revisions_to_keep = 2;
+  return pool.volume(kVid, config);
+}
+
+bool is_expected(const Error& error) {
+  return error.code() == Code::busy || error.code() == Code::dirty ||
+         error.code() == Code::not_found;
+}
+
+// Start, stop, resize, revert, at random, until the time is over. Returns what went wrong.
+std::string hammer(Volume& volume, unsigned seed) {
+  std::mt19937 random(seed);
+  const auto end = std::chrono::steady_clock::now() + duration();
+  while (std::chrono::steady_clock::now() < end) {
+    const auto choice = random() % 5;
+    try {
+      switch (choice) {
+        case 0: volume.start(); break;
+        case 1: volume.stop(); break;
+        case 2: volume.resize(kBlock * (1 + random() % kBlocks), true); break;
+        case 3: volume.revert(0); break;
+        default: volume.info(); volume.revisions(); break;
+      }
+    } catch (const Error& error) {
+      if (!is_expected(error)) return error.what();
+    }
+  }
+  return "";
+}
+
+// The volume is whole and can be used; nothing is left over.
+void check_whole(Pool& pool, const std::string& path) {
+  auto volume = open_volume(pool);
+  volume->stop();
+  pool.drain();
+  BOOST_TEST(pool.recover().empty());
+  for (const std::string& name :
+       real_filesystem()->list(*real_filesystem()->open_directory(path + "/appvms/work"))) {
+    auto parsed = parse_file_name(name);
+    BOOST_TEST(parsed.has_value(), "foreign file " << name);
+    if (parsed) BOOST_TEST((parsed->role != FileName::Role::temporary), "temporary " << name);
+  }
+  BOOST_TEST(volume->revisions().size() <= 3u);  // a revert adds one
+  volume->verify();
+  volume->start();
+  test::write_at(volume->path(), 0, "whole");
+  volume->stop();
+  BOOST_TEST(test::read_file(path + "/appvms/work/private.img").substr(0, 5) == "whole");
+}
+
+const FilesystemKind kKinds[] = {FilesystemKind::xfs, FilesystemKind::btrfs, FilesystemKind::ext4};
+
+BOOST_AUTO_TEST_SUITE(exclusion)
+
+BOOST_DATA_TEST_CASE(ten_processes_on_one_volume, kKinds, kind) {
+  ScratchDirectory scratch(test::mounted(kind));
+  PoolConfig config;
+  config.dir_path = scratch / "pool";
+  config.setup_check = false;
+  Pool(config, real_filesystem(), Worker::Mode::on_drain).setup();
+  open_volume(*open_pool(config.dir_path))->create();
+
+  std::vector<pid_t> children;
+  for (unsigned seed = 0; seed < 10; ++seed) {
+    const pid_t child = fork();
+    BOOST_REQUIRE(child >= 0);
+    if (child == 0) {
+      auto pool = open_pool(config.dir_path);
+      const std::string wrong = hammer(*open_volume(*pool), seed);
+      pool.reset();
+      if (!wrong.empty()) std::fprintf(stderr, "process %u: %s\n", seed, wrong.c_str());
+      _exit(wrong.empty() ? 0 : 1);
+    }
+    children.push_back(child);
+  }
+  for (pid_t child : children) {
+    int status = 0;
+    waitpid(child, &status, 0);
+    BOOST_TEST(status == 0);
+  }
+  check_whole(*open_pool(config.dir_path), config.dir_path);
+}
+
+BOOST_AUTO_TEST_CASE(ten_threads_on_one_volume) {
+  ScratchDirectory scratch(test::mounted(FilesystemKind::xfs));
+  const std::string path = scratch / "pool";
+  auto pool = open_pool(path);
+  auto second_pool = open_pool(path);
+  pool->setup();
+  open_volume(*pool)->create();
+  std::vector<std::string> wrong(10);
+  {
+    std::vector<std::thread> threads;
+    for (unsigned i = 0; i < 10; ++i) {
+      auto& of = i % 2 == 0 ? *pool : *second_pool;
+      threads.emplace_back([&, i, volume = open_volume(of)] { wrong[i] = hammer(*volume, i); });
+    }
+    for (auto& thread : threads) thread.join();
+  }
+  for (const std::string& what : wrong) BOOST_TEST(what == "");
+  check_whole(*pool, path);
+}
+
+// Killed at a random moment, again and again; the survivors go on with what it left.
+BOOST_DATA_TEST_CASE(killed_processes_leave_a_whole_volume, kKinds, kind) {
+  ScratchDirectory scratch(test::mounted(kind));
+  PoolConfig config;
+  config.dir_path = scratch / "pool";
+  config.setup_check = false;
+  Pool(config, real_filesystem(), Worker::Mode::on_drain).setup();
+  open_volume(*open_pool(config.dir_path))->create();
+  std::mt19937 random(1);
+  for (unsigned round = 0; round < 60; ++round) {
+    const pid_t child = fork();
+    BOOST_REQUIRE(child >= 0);
+    if (child == 0) {
+      hammer(*open_volume(*open_pool(config.dir_path)), round);
+      _exit(0);
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(1000 + random() % 30000));
+    kill(child, SIGKILL);
+    waitpid(child, nullptr, 0);
+    auto pool = open_pool(config.dir_path);
+    pool->recover();
+    open_volume(*pool)->verify();
+  }
+  check_whole(*open_pool(config.dir_path), config.dir_path);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace qubes::storage
