@@ -9,6 +9,7 @@ INCLUDEDIR ?= $(PREFIX)/include
 BINDIR ?= $(PREFIX)/bin
 DESTDIR ?=
 BUILD ?= build
+JOBS ?= $(shell nproc)
 SANITIZE ?=
 
 CXX ?= g++
@@ -68,6 +69,12 @@ $(tool): $(tool_objects) $(library)
 	$(call say,LINK,$@)
 	$(Q)$(CXX) $(ALL_LDFLAGS) $(tool_objects) -L$(BUILD) -lqubesstorage -Wl,-rpath,'$$ORIGIN' -o $@
 
+# The command as it is installed: it finds the library as every program does.
+$(BUILD)/installed/qubes-storage: $(tool_objects) $(library)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(ALL_LDFLAGS) $(tool_objects) -L$(BUILD) -lqubesstorage -o $@
+
 $(BUILD)/tests/unit-tests: $(unit_objects) $(support_objects) $(core)
 	$(call say,LINK,$@)
 	$(Q)$(CXX) $(ALL_LDFLAGS) $^ $(LIBS) -lboost_unit_test_framework -pthread -o $@
@@ -76,13 +83,71 @@ $(BUILD)/tests/real-tests: $(real_objects) $(support_objects) $(core)
 	$(call say,LINK,$@)
 	$(Q)$(CXX) $(ALL_LDFLAGS) $^ $(LIBS) -lboost_unit_test_framework -pthread -o $@
 
+# ---- Tests --------------------------------------------------------------------------------------
+
+test_programs := $(BUILD)/tests/unit-tests $(BUILD)/tests/real-tests
+
+check: deps ## build and run all tests (as root: they mount filesystems)
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(test_programs)
+	@tests/run $(BUILD) unit real api header command install
+
+check-one: ## run one test: T=unit/SUITE/CASE or real/SUITE/CASE or command/NAME [SEED=N]
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(test_programs)
+	@case "$(T)" in \
+	  unit/*|real/*) $(BUILD)/tests/$(firstword $(subst /, ,$(T)))-tests \
+	    --run_test='$(patsubst unit/%,%,$(patsubst real/%,%,$(T)))' $(if $(SEED),--random=$(SEED)) ;; \
+	  command/*) tests/cli/test_command.py $(BUILD) -t '$(T:command/%=%)' ;; \
+	  *) tests/run $(BUILD) '$(T)' ;; \
+	esac
+
+asan: deps ## the tests under the address and undefined-behaviour sanitizers
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)-asan OPTIMIZE='-O1 -g' sanitized \
+	  SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' SUITES='unit real api'
+
+tsan: deps ## the tests under the thread sanitizer
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)-tsan OPTIMIZE='-O1 -g' sanitized \
+	  SANITIZE='-fsanitize=thread' SUITES='unit real'
+
+sanitized:
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(test_programs)
+	@tests/run $(BUILD) $(SUITES)
+
+lint: ## formatting, clang-tidy, and the rules of docs/HACKING.md
+	@scripts/install-deps lint
+	@scripts/lint
+
+# ---- Demonstration, installation ------------------------------------------------------------------
+
+demo: deps ## a whole life of a volume on a real reflink filesystem, step by step
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@scripts/demo $(BUILD)
+
+deps:
+	@scripts/install-deps test
+
+install: all $(BUILD)/installed/qubes-storage ## install under DESTDIR, PREFIX, LIBDIR
+	install -d $(DESTDIR)$(INCLUDEDIR)/qubes $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(BINDIR)
+	install -m 644 include/qubes/storage.h $(DESTDIR)$(INCLUDEDIR)/qubes/
+	install -m 755 $(library) $(DESTDIR)$(LIBDIR)/
+	ln -sf $(notdir $(library)) $(DESTDIR)$(LIBDIR)/$(soname)
+	ln -sf $(soname) $(DESTDIR)$(LIBDIR)/libqubesstorage.so
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+	  -e 's|@VERSION@|$(VERSION)|' packaging/qubesstorage.pc.in \
+	  >$(DESTDIR)$(LIBDIR)/pkgconfig/qubesstorage.pc
+	install -m 755 $(BUILD)/installed/qubes-storage $(DESTDIR)$(BINDIR)/
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(INCLUDEDIR)/qubes/storage.h $(DESTDIR)$(LIBDIR)/$(notdir $(library)) \
+	  $(DESTDIR)$(LIBDIR)/$(soname) $(DESTDIR)$(LIBDIR)/libqubesstorage.so \
+	  $(DESTDIR)$(LIBDIR)/pkgconfig/qubesstorage.pc $(DESTDIR)$(BINDIR)/$(notdir $(tool))
+
 clean: ## remove everything that was built
-	rm -rf $(BUILD)
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan
 
 help: ## list the verbs
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's|^\([a-z-]*\):.*## |  \1\t|p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 
-.PHONY: all clean help
+.PHONY: all check check-one asan tsan sanitized lint demo deps install uninstall clean help
 .DELETE_ON_ERROR:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -102,33 +102,57 @@ using qubes::storage::c_api::unref;
 
 extern "C" {
 
-const char* qubes_storage_version(void) { return QUBES_STORAGE_VERSION_STRING; }
+const char* qubes_storage_version(void) {
+  return QUBES_STORAGE_VERSION_STRING;
+}
 
 const char* qubes_storage_code_name(int32_t code) {
   switch (code) {
-    case QUBES_STORAGE_OK: return "OK";
-    case QUBES_STORAGE_INVALID: return "INVALID";
-    case QUBES_STORAGE_NOT_FOUND: return "NOT_FOUND";
-    case QUBES_STORAGE_EXISTS: return "EXISTS";
-    case QUBES_STORAGE_BUSY: return "BUSY";
-    case QUBES_STORAGE_DIRTY: return "DIRTY";
-    case QUBES_STORAGE_READ_ONLY: return "READ_ONLY";
-    case QUBES_STORAGE_NOT_SUPPORTED: return "NOT_SUPPORTED";
-    case QUBES_STORAGE_NO_SPACE: return "NO_SPACE";
-    case QUBES_STORAGE_IO: return "IO";
-    case QUBES_STORAGE_CORRUPT: return "CORRUPT";
-    case QUBES_STORAGE_OFFLINE: return "OFFLINE";
-    case QUBES_STORAGE_CANCELLED: return "CANCELLED";
-    case QUBES_STORAGE_TIMEOUT: return "TIMEOUT";
-    case QUBES_STORAGE_NO_MEMORY: return "NO_MEMORY";
-    case QUBES_STORAGE_INTERNAL: return "INTERNAL";
-    case QUBES_STORAGE_UNKNOWN_OUTCOME: return "UNKNOWN_OUTCOME";
-    default: return "UNKNOWN_CODE";
+    case QUBES_STORAGE_OK:
+      return "OK";
+    case QUBES_STORAGE_INVALID:
+      return "INVALID";
+    case QUBES_STORAGE_NOT_FOUND:
+      return "NOT_FOUND";
+    case QUBES_STORAGE_EXISTS:
+      return "EXISTS";
+    case QUBES_STORAGE_BUSY:
+      return "BUSY";
+    case QUBES_STORAGE_DIRTY:
+      return "DIRTY";
+    case QUBES_STORAGE_READ_ONLY:
+      return "READ_ONLY";
+    case QUBES_STORAGE_NOT_SUPPORTED:
+      return "NOT_SUPPORTED";
+    case QUBES_STORAGE_NO_SPACE:
+      return "NO_SPACE";
+    case QUBES_STORAGE_IO:
+      return "IO";
+    case QUBES_STORAGE_CORRUPT:
+      return "CORRUPT";
+    case QUBES_STORAGE_OFFLINE:
+      return "OFFLINE";
+    case QUBES_STORAGE_CANCELLED:
+      return "CANCELLED";
+    case QUBES_STORAGE_TIMEOUT:
+      return "TIMEOUT";
+    case QUBES_STORAGE_NO_MEMORY:
+      return "NO_MEMORY";
+    case QUBES_STORAGE_INTERNAL:
+      return "INTERNAL";
+    case QUBES_STORAGE_UNKNOWN_OUTCOME:
+      return "UNKNOWN_OUTCOME";
+    default:
+      return "UNKNOWN_CODE";
   }
 }
 
-qubes_storage_error* qubes_storage_error_ref(qubes_storage_error* error) { return ref(error); }
-void qubes_storage_error_unref(qubes_storage_error* error) { unref(error); }
+qubes_storage_error* qubes_storage_error_ref(qubes_storage_error* error) {
+  return ref(error);
+}
+void qubes_storage_error_unref(qubes_storage_error* error) {
+  unref(error);
+}
 
 int32_t qubes_storage_error_code(const qubes_storage_error* error) {
   return error != nullptr ? error->code : QUBES_STORAGE_INVALID;

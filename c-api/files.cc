@@ -11,8 +11,7 @@ using namespace qubes::storage::c_api;  // NOLINT(google-build-using-namespace)
 extern "C" {
 
 int32_t qubes_storage_file_clone(const char* source, const char* target, uint64_t size_bytes,
-                                 uint32_t flags, int32_t* reflinked,
-                                 qubes_storage_error** reterr) {
+                                 uint32_t flags, int32_t* reflinked, qubes_storage_error** reterr) {
   return guarded(reterr, [&] {
     require(source, "source");
     require(target, "target");

@@ -42,12 +42,13 @@ int32_t qubes_storage_pool_config_new(const char* dir_path, qubes_storage_pool_c
 qubes_storage_pool_config* qubes_storage_pool_config_ref(qubes_storage_pool_config* config) {
   return ref(config);
 }
-void qubes_storage_pool_config_unref(qubes_storage_pool_config* config) { unref(config); }
+void qubes_storage_pool_config_unref(qubes_storage_pool_config* config) {
+  unref(config);
+}
 
 int32_t qubes_storage_pool_config_set_name(qubes_storage_pool_config* config, const char* name,
                                            qubes_storage_error** reterr) {
-  return guarded(reterr,
-                 [&] { require(config, "config").config.name = &require(name, "name"); });
+  return guarded(reterr, [&] { require(config, "config").config.name = &require(name, "name"); });
 }
 
 int32_t qubes_storage_pool_config_set_kind(qubes_storage_pool_config* config, int32_t kind,
@@ -82,9 +83,8 @@ int32_t qubes_storage_pool_config_set_setup_check(qubes_storage_pool_config* con
 
 int32_t qubes_storage_pool_config_set_precache(qubes_storage_pool_config* config, int32_t precache,
                                                qubes_storage_error** reterr) {
-  return guarded(reterr, [&] {
-    require(config, "config").config.precache = to_bool(precache, "precache");
-  });
+  return guarded(
+      reterr, [&] { require(config, "config").config.precache = to_bool(precache, "precache"); });
 }
 
 int32_t qubes_storage_pool_config_add_prefix(qubes_storage_pool_config* config, const char* prefix,
@@ -110,8 +110,12 @@ int32_t qubes_storage_pool_open(const qubes_storage_pool_config* config, qubes_s
   });
 }
 
-qubes_storage_pool* qubes_storage_pool_ref(qubes_storage_pool* pool) { return ref(pool); }
-void qubes_storage_pool_unref(qubes_storage_pool* pool) { unref(pool); }
+qubes_storage_pool* qubes_storage_pool_ref(qubes_storage_pool* pool) {
+  return ref(pool);
+}
+void qubes_storage_pool_unref(qubes_storage_pool* pool) {
+  unref(pool);
+}
 
 int32_t qubes_storage_pool_setup(qubes_storage_pool* pool, qubes_storage_error** reterr) {
   return guarded(reterr, [&] { require(pool, "pool").pool->setup(); });
@@ -155,8 +159,7 @@ int32_t qubes_storage_pool_drain(qubes_storage_pool* pool, qubes_storage_error**
 }
 
 int32_t qubes_storage_pool_included_in(qubes_storage_pool* pool, const char* const* candidates,
-                                       size_t count, int64_t* index,
-                                       qubes_storage_error** reterr) {
+                                       size_t count, int64_t* index, qubes_storage_error** reterr) {
   return guarded(reterr, [&] {
     require(pool, "pool");
     require(index, "index");
@@ -186,18 +189,23 @@ int32_t qubes_storage_pool_volume(qubes_storage_pool* pool, const char* vid,
   });
 }
 
-// ---- Pool information ----------------------------------------------------------------------------
+// ---- Pool information
+// ----------------------------------------------------------------------------
 
 qubes_storage_pool_info* qubes_storage_pool_info_ref(qubes_storage_pool_info* info) {
   return ref(info);
 }
-void qubes_storage_pool_info_unref(qubes_storage_pool_info* info) { unref(info); }
+void qubes_storage_pool_info_unref(qubes_storage_pool_info* info) {
+  unref(info);
+}
 
 const char* qubes_storage_pool_info_name(const qubes_storage_pool_info* info) {
-  return get(info, [](const PoolInfo& i) { return i.config.name.c_str(); }, "");
+  return get(
+      info, [](const PoolInfo& i) { return i.config.name.c_str(); }, "");
 }
 const char* qubes_storage_pool_info_dir_path(const qubes_storage_pool_info* info) {
-  return get(info, [](const PoolInfo& i) { return i.config.dir_path.c_str(); }, "");
+  return get(
+      info, [](const PoolInfo& i) { return i.config.dir_path.c_str(); }, "");
 }
 int32_t qubes_storage_pool_info_kind(const qubes_storage_pool_info* info) {
   return get(
@@ -209,10 +217,12 @@ int32_t qubes_storage_pool_info_kind(const qubes_storage_pool_info* info) {
       QUBES_STORAGE_POOL_REFLINK);
 }
 int32_t qubes_storage_pool_info_revisions_to_keep(const qubes_storage_pool_info* info) {
-  return get(info, [](const PoolInfo& i) { return i.config.revisions_to_keep; }, 0);
+  return get(
+      info, [](const PoolInfo& i) { return i.config.revisions_to_keep; }, 0);
 }
 int32_t qubes_storage_pool_info_is_online(const qubes_storage_pool_info* info) {
-  return get(info, [](const PoolInfo& i) { return i.is_online ? 1 : 0; }, 0);
+  return get(
+      info, [](const PoolInfo& i) { return i.is_online ? 1 : 0; }, 0);
 }
 uint64_t qubes_storage_pool_info_size_bytes(const qubes_storage_pool_info* info) {
   return get(
@@ -225,33 +235,43 @@ uint64_t qubes_storage_pool_info_usage_bytes(const qubes_storage_pool_info* info
       QUBES_STORAGE_UNKNOWN);
 }
 const char* qubes_storage_pool_info_filesystem_type(const qubes_storage_pool_info* info) {
-  return get(info, [](const PoolInfo& i) { return i.filesystem_type.c_str(); }, "");
+  return get(
+      info, [](const PoolInfo& i) { return i.filesystem_type.c_str(); }, "");
 }
 const char* qubes_storage_pool_info_mount_point(const qubes_storage_pool_info* info) {
-  return get(info, [](const PoolInfo& i) { return i.mount_point.c_str(); }, "");
+  return get(
+      info, [](const PoolInfo& i) { return i.mount_point.c_str(); }, "");
 }
 const char* qubes_storage_pool_info_device(const qubes_storage_pool_info* info) {
-  return get(info, [](const PoolInfo& i) { return i.device.c_str(); }, "");
+  return get(
+      info, [](const PoolInfo& i) { return i.device.c_str(); }, "");
 }
 const char* qubes_storage_pool_info_device_uuid(const qubes_storage_pool_info* info) {
-  return get(info, [](const PoolInfo& i) { return i.device_uuid.c_str(); }, "");
+  return get(
+      info, [](const PoolInfo& i) { return i.device_uuid.c_str(); }, "");
 }
 uint32_t qubes_storage_pool_info_logical_sector_bytes(const qubes_storage_pool_info* info) {
-  return get(info, [](const PoolInfo& i) { return i.logical_sector_bytes; }, 0);
+  return get(
+      info, [](const PoolInfo& i) { return i.logical_sector_bytes; }, 0);
 }
 uint32_t qubes_storage_pool_info_physical_sector_bytes(const qubes_storage_pool_info* info) {
-  return get(info, [](const PoolInfo& i) { return i.physical_sector_bytes; }, 0);
+  return get(
+      info, [](const PoolInfo& i) { return i.physical_sector_bytes; }, 0);
 }
 int32_t qubes_storage_pool_info_reflink_works(const qubes_storage_pool_info* info) {
-  return get(info, [](const PoolInfo& i) { return i.reflink_works ? 1 : 0; }, 0);
+  return get(
+      info, [](const PoolInfo& i) { return i.reflink_works ? 1 : 0; }, 0);
 }
 
-// ---- Lists ---------------------------------------------------------------------------------------
+// ---- Lists
+// ---------------------------------------------------------------------------------------
 
 qubes_storage_volumes* qubes_storage_volumes_ref(qubes_storage_volumes* volumes) {
   return ref(volumes);
 }
-void qubes_storage_volumes_unref(qubes_storage_volumes* volumes) { unref(volumes); }
+void qubes_storage_volumes_unref(qubes_storage_volumes* volumes) {
+  unref(volumes);
+}
 
 size_t qubes_storage_volumes_count(const qubes_storage_volumes* volumes) {
   return volumes != nullptr ? volumes->vids.size() : 0;
@@ -264,7 +284,9 @@ const char* qubes_storage_volumes_vid(const qubes_storage_volumes* volumes, size
 qubes_storage_report* qubes_storage_report_ref(qubes_storage_report* report) {
   return ref(report);
 }
-void qubes_storage_report_unref(qubes_storage_report* report) { unref(report); }
+void qubes_storage_report_unref(qubes_storage_report* report) {
+  unref(report);
+}
 
 size_t qubes_storage_report_count(const qubes_storage_report* report) {
   return report != nullptr ? report->findings.size() : 0;

@@ -25,7 +25,9 @@ extern "C" {
 qubes_storage_volume* qubes_storage_volume_ref(qubes_storage_volume* volume) {
   return ref(volume);
 }
-void qubes_storage_volume_unref(qubes_storage_volume* volume) { unref(volume); }
+void qubes_storage_volume_unref(qubes_storage_volume* volume) {
+  unref(volume);
+}
 
 const char* qubes_storage_volume_vid(const qubes_storage_volume* volume) {
   return volume != nullptr ? volume->vid.c_str() : nullptr;
@@ -86,8 +88,7 @@ int32_t qubes_storage_volume_import_begin(qubes_storage_volume* volume, uint64_t
 
 int32_t qubes_storage_volume_import_end(qubes_storage_volume* volume, int32_t success,
                                         uint32_t flags, qubes_storage_error** reterr) {
-  return guarded(reterr,
-                 [&] { checked(volume, flags).import_end(to_bool(success, "success")); });
+  return guarded(reterr, [&] { checked(volume, flags).import_end(to_bool(success, "success")); });
 }
 
 int32_t qubes_storage_volume_import_volume(qubes_storage_volume* volume,

@@ -29,7 +29,9 @@ int32_t qubes_storage_volume_config_new(qubes_storage_volume_config** config,
 qubes_storage_volume_config* qubes_storage_volume_config_ref(qubes_storage_volume_config* config) {
   return ref(config);
 }
-void qubes_storage_volume_config_unref(qubes_storage_volume_config* config) { unref(config); }
+void qubes_storage_volume_config_unref(qubes_storage_volume_config* config) {
+  unref(config);
+}
 
 int32_t qubes_storage_volume_config_set_size(qubes_storage_volume_config* config,
                                              uint64_t size_bytes, qubes_storage_error** reterr) {
@@ -77,25 +79,29 @@ int32_t qubes_storage_volume_config_set_revisions_to_keep(qubes_storage_volume_c
 }
 
 int32_t qubes_storage_volume_config_set_ephemeral(qubes_storage_volume_config* config,
-                                                  int32_t ephemeral,
-                                                  qubes_storage_error** reterr) {
+                                                  int32_t ephemeral, qubes_storage_error** reterr) {
   return guarded(reterr, [&] {
     require(config, "config").config.ephemeral = to_bool(ephemeral, "ephemeral");
   });
 }
 
-// ---- Information -----------------------------------------------------------------------------------
+// ---- Information
+// -----------------------------------------------------------------------------------
 
 qubes_storage_volume_info* qubes_storage_volume_info_ref(qubes_storage_volume_info* info) {
   return ref(info);
 }
-void qubes_storage_volume_info_unref(qubes_storage_volume_info* info) { unref(info); }
+void qubes_storage_volume_info_unref(qubes_storage_volume_info* info) {
+  unref(info);
+}
 
 const char* qubes_storage_volume_info_vid(const qubes_storage_volume_info* info) {
-  return get(info, [](const VolumeInfo& i) { return i.vid.c_str(); }, nullptr);
+  return get(
+      info, [](const VolumeInfo& i) { return i.vid.c_str(); }, nullptr);
 }
 const char* qubes_storage_volume_info_path(const qubes_storage_volume_info* info) {
-  return get(info, [](const VolumeInfo& i) { return i.path.c_str(); }, nullptr);
+  return get(
+      info, [](const VolumeInfo& i) { return i.path.c_str(); }, nullptr);
 }
 uint64_t qubes_storage_volume_info_size_bytes(const qubes_storage_volume_info* info) {
   return get(
@@ -106,22 +112,28 @@ uint64_t qubes_storage_volume_info_usage_bytes(const qubes_storage_volume_info* 
       info, [](const VolumeInfo& i) { return i.usage_bytes.value_or(QUBES_STORAGE_UNKNOWN); }, 0);
 }
 uint64_t qubes_storage_volume_info_nominal_size_bytes(const qubes_storage_volume_info* info) {
-  return get(info, [](const VolumeInfo& i) { return i.nominal_size_bytes; }, 0);
+  return get(
+      info, [](const VolumeInfo& i) { return i.nominal_size_bytes; }, 0);
 }
 int32_t qubes_storage_volume_info_rw(const qubes_storage_volume_info* info) {
-  return get(info, [](const VolumeInfo& i) { return i.rw ? 1 : 0; }, 0);
+  return get(
+      info, [](const VolumeInfo& i) { return i.rw ? 1 : 0; }, 0);
 }
 int32_t qubes_storage_volume_info_save_on_stop(const qubes_storage_volume_info* info) {
-  return get(info, [](const VolumeInfo& i) { return i.save_on_stop ? 1 : 0; }, 0);
+  return get(
+      info, [](const VolumeInfo& i) { return i.save_on_stop ? 1 : 0; }, 0);
 }
 int32_t qubes_storage_volume_info_snap_on_start(const qubes_storage_volume_info* info) {
-  return get(info, [](const VolumeInfo& i) { return i.snap_on_start ? 1 : 0; }, 0);
+  return get(
+      info, [](const VolumeInfo& i) { return i.snap_on_start ? 1 : 0; }, 0);
 }
 int32_t qubes_storage_volume_info_revisions_to_keep(const qubes_storage_volume_info* info) {
-  return get(info, [](const VolumeInfo& i) { return i.revisions_to_keep; }, 0);
+  return get(
+      info, [](const VolumeInfo& i) { return i.revisions_to_keep; }, 0);
 }
 int32_t qubes_storage_volume_info_ephemeral(const qubes_storage_volume_info* info) {
-  return get(info, [](const VolumeInfo& i) { return i.ephemeral ? 1 : 0; }, 0);
+  return get(
+      info, [](const VolumeInfo& i) { return i.ephemeral ? 1 : 0; }, 0);
 }
 const char* qubes_storage_volume_info_source(const qubes_storage_volume_info* info) {
   return get(
@@ -129,21 +141,27 @@ const char* qubes_storage_volume_info_source(const qubes_storage_volume_info* in
       nullptr);
 }
 int32_t qubes_storage_volume_info_is_started(const qubes_storage_volume_info* info) {
-  return get(info, [](const VolumeInfo& i) { return i.is_started ? 1 : 0; }, 0);
+  return get(
+      info, [](const VolumeInfo& i) { return i.is_started ? 1 : 0; }, 0);
 }
 int32_t qubes_storage_volume_info_is_dirty(const qubes_storage_volume_info* info) {
-  return get(info, [](const VolumeInfo& i) { return i.is_dirty ? 1 : 0; }, 0);
+  return get(
+      info, [](const VolumeInfo& i) { return i.is_dirty ? 1 : 0; }, 0);
 }
 int32_t qubes_storage_volume_info_is_outdated(const qubes_storage_volume_info* info) {
-  return get(info, [](const VolumeInfo& i) { return i.is_outdated ? 1 : 0; }, 0);
+  return get(
+      info, [](const VolumeInfo& i) { return i.is_outdated ? 1 : 0; }, 0);
 }
 
-// ---- Revisions --------------------------------------------------------------------------------------
+// ---- Revisions
+// --------------------------------------------------------------------------------------
 
 qubes_storage_revisions* qubes_storage_revisions_ref(qubes_storage_revisions* revisions) {
   return ref(revisions);
 }
-void qubes_storage_revisions_unref(qubes_storage_revisions* revisions) { unref(revisions); }
+void qubes_storage_revisions_unref(qubes_storage_revisions* revisions) {
+  unref(revisions);
+}
 
 size_t qubes_storage_revisions_count(const qubes_storage_revisions* revisions) {
   return revisions != nullptr ? revisions->revisions.size() : 0;
@@ -152,8 +170,7 @@ uint64_t qubes_storage_revisions_number(const qubes_storage_revisions* revisions
   const RevisionInfo* revision = at(revisions, index);
   return revision != nullptr ? revision->number : 0;
 }
-int64_t qubes_storage_revisions_created_ns(const qubes_storage_revisions* revisions,
-                                           size_t index) {
+int64_t qubes_storage_revisions_created_ns(const qubes_storage_revisions* revisions, size_t index) {
   const RevisionInfo* revision = at(revisions, index);
   return revision != nullptr ? revision->created_ns : 0;
 }

@@ -7,15 +7,17 @@
 
 namespace qubes::storage {
 
-// While it is open, a start in place (snapshots disabled) of that volume is refused, so its bytes do not change.
+// While it is open, a start in place (snapshots disabled) of that volume is refused, so its bytes
+// do not change.
 struct Committed {
   DirectoryPtr directory;
   FilePtr file;  // with a shared lock
   FileStatus status;
 };
 
-// Waits for no operation on that volume, unless a crash left it without a committed state under its name.
-// Throws not_found, dirty (it runs with snapshots disabled), busy (it is being started so just now).
+// Waits for no operation on that volume, unless a crash left it without a committed state under its
+// name. Throws not_found, dirty (it runs with snapshots disabled), busy (it is being started so
+// just now).
 Committed open_committed(const Location& location, Worker* worker);
 
 }  // namespace qubes::storage

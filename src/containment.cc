@@ -13,7 +13,9 @@ namespace {
 
 namespace stdfs = std::filesystem;
 
-bool is_directory_path(const std::string& candidate) { return candidate.front() == '/'; }
+bool is_directory_path(const std::string& candidate) {
+  return candidate.front() == '/';
+}
 
 // With links resolved as far as the path exists, so that two spellings of one place are one.
 stdfs::path canonical(const std::string& path) {

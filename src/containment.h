@@ -9,8 +9,8 @@
 
 namespace qubes::storage {
 
-// Index of the deepest directory that encloses `directory` and is not it; else of the LVM thin pool ("VG/POOL")
-// below the device that carries it. Throws invalid where a candidate is neither.
+// Index of the deepest directory that encloses `directory` and is not it; else of the LVM thin pool
+// ("VG/POOL") below the device that carries it. Throws invalid where a candidate is neither.
 std::optional<std::size_t> find_container(const std::string& directory,
                                           const std::vector<std::string>& candidates);
 

@@ -39,8 +39,7 @@ DirectoryPtr make_parent(Filesystem& fs, const Path& path) {
 }
 
 // Replaces or makes the file in one step, durably.
-void replace(Filesystem& fs, const std::string& target,
-             const std::function<void(File&)>& fill) {
+void replace(Filesystem& fs, const std::string& target, const std::function<void(File&)>& fill) {
   Path path(target);
   DirectoryPtr directory = make_parent(fs, path);
   auto present = fs.status(*directory, path.name);

@@ -79,8 +79,9 @@ void ImageVolume::require_no_import(const Images& at, const char* step) const {
   }
 }
 
-// The volume is treated as one that is never saved: it must not be one that was, by a mistake of the caller.
-// A snapshot's C is a second name of its source's, or was: but then a session is, or was, there.
+// The volume is treated as one that is never saved: it must not be one that was, by a mistake of
+// the caller. A snapshot's C is a second name of its source's, or was: but then a session is, or
+// was, there.
 void ImageVolume::require_unsaved(const Images& at, const Committed* source,
                                   const char* step) const {
   const VolumeFiles& files = at.files;
@@ -106,7 +107,8 @@ std::unique_ptr<Operation> ImageVolume::open_existing() {
   }
 }
 
-// ---- Create, verify, remove -------------------------------------------------------------------------
+// ---- Create, verify, remove
+// -------------------------------------------------------------------------
 
 void ImageVolume::create() {
   Properties now = properties();
@@ -152,7 +154,8 @@ void ImageVolume::remove() {
   operation->remove_directory_if_empty();
 }
 
-// ---- Sessions ---------------------------------------------------------------------------------------
+// ---- Sessions
+// ---------------------------------------------------------------------------------------
 
 void ImageVolume::start() {
   Properties now = properties();
@@ -185,8 +188,8 @@ void ImageVolume::start_origin_snapshot(const Properties& now) {
   }
 }
 
-// Nobody else may be using the inode that the session will write to. Who begins to use it holds its shared
-// lock until its second name is there.
+// Nobody else may be using the inode that the session will write to. Who begins to use it holds its
+// shared lock until its second name is there.
 void ImageVolume::start_in_place_alone(Images& at) {
   FilePtr clean = at.open(at.names.clean, Access::read);
   if (!at.fs.try_lock(*clean, LockMode::exclusive)) {
@@ -194,8 +197,9 @@ void ImageVolume::start_in_place_alone(Images& at) {
            "an export or a clone is reading it, and snapshots are disabled");
   }
   if (at.fs.status(*clean).link_count > 1) {
-    refuse(Code::busy, "start volume", at.path(at.names.clean),
-           "it has another name, as a running snapshot volume gives it, and snapshots are disabled");
+    refuse(
+        Code::busy, "start volume", at.path(at.names.clean),
+        "it has another name, as a running snapshot volume gives it, and snapshots are disabled");
   }
   start_in_place(at);
 }

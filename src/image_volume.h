@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// A volume of image files: which protocol each verb runs, and what it refuses. The verbs that move data
-// in and out are in image_transfer.cc.
+// A volume of image files: which protocol each verb runs, and what it refuses. The verbs that move
+// data in and out are in image_transfer.cc.
 #ifndef QUBES_STORAGE_SRC_IMAGE_VOLUME_H
 #define QUBES_STORAGE_SRC_IMAGE_VOLUME_H
 

@@ -50,7 +50,9 @@ void NameChanges::settle() {
   pending_ = false;
 }
 
-std::vector<FilePtr> NameChanges::take_garbage() { return std::exchange(garbage_, {}); }
+std::vector<FilePtr> NameChanges::take_garbage() {
+  return std::exchange(garbage_, {});
+}
 
 void publish_file(Filesystem& fs, const DirectoryPtr& directory, NameChanges& changes,
                   const std::string& name, const std::function<void(File&)>& fill) {

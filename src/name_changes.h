@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// The name changes of one operation in one directory, and the syncs that they need: the one place where
-// the kind of filesystem decides about a sync.
+// The name changes of one operation in one directory, and the syncs that they need: the one place
+// where the kind of filesystem decides about a sync.
 #ifndef QUBES_STORAGE_SRC_NAME_CHANGES_H
 #define QUBES_STORAGE_SRC_NAME_CHANGES_H
 
@@ -12,8 +12,8 @@
 
 namespace qubes::storage {
 
-// XFS and ext4 make the names of one directory durable in the order in which they were changed; Btrfs
-// and unknown filesystems may make any subset of the unsynced changes durable.
+// XFS and ext4 make the names of one directory durable in the order in which they were changed;
+// Btrfs and unknown filesystems may make any subset of the unsynced changes durable.
 bool keeps_name_order(FilesystemKind kind);
 
 class NameChanges {
@@ -43,8 +43,8 @@ class NameChanges {
   std::vector<FilePtr> garbage_;
 };
 
-// Makes a new file `name`, or replaces it, with what `fill` writes into an empty file. Its content is durable
-// when this returns, its name after the next settle.
+// Makes a new file `name`, or replaces it, with what `fill` writes into an empty file. Its content
+// is durable when this returns, its name after the next settle.
 void publish_file(Filesystem& fs, const DirectoryPtr& directory, NameChanges& changes,
                   const std::string& name, const std::function<void(File&)>& fill);
 

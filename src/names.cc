@@ -23,13 +23,15 @@ constexpr std::size_t kNumberLengthMax = 18;  // so that "highest + 1" can never
 constexpr std::size_t kTemporarySuffixLength = std::string_view("~XXXXXXXX").size();
 
 // The longest file name that a volume can have: a temporary of a revision.
-constexpr std::size_t kVolumeNameMax = kComponentMax - kImage.size() - 1 - kNumberLengthMax - 1 -
-                                       kTimeLength - kTemporarySuffixLength;
+constexpr std::size_t kVolumeNameMax =
+    kComponentMax - kImage.size() - 1 - kNumberLengthMax - 1 - kTimeLength - kTemporarySuffixLength;
 
 constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
 constexpr std::int64_t kLastSecondOf9999 = 253402300799;
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 bool cut_suffix(std::string_view& text, std::string_view suffix) {
   if (!text.ends_with(suffix)) return false;

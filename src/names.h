@@ -20,8 +20,8 @@ struct Vid {
   std::string text() const { return prefix + "/" + vm + "/" + name; }
 };
 
-// Throws invalid where `text` is not PREFIX/VM/NAME with an allowed prefix, or could leave the pool,
-// or where NAME would make its files look like another volume's.
+// Throws invalid where `text` is not PREFIX/VM/NAME with an allowed prefix, or could leave the
+// pool, or where NAME would make its files look like another volume's.
 Vid parse_vid(std::string_view text, const std::vector<std::string>& allowed_prefixes);
 
 // Throws invalid where `part` cannot be one component of a path. `what` names it in the message.

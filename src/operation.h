@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// The frame of every operation on a volume: its directory opened, its lock held, what a crash left swept.
+// The frame of every operation on a volume: its directory opened, its lock held, what a crash left
+// swept.
 #ifndef QUBES_STORAGE_SRC_OPERATION_H
 #define QUBES_STORAGE_SRC_OPERATION_H
 
@@ -39,8 +40,8 @@ struct Location {
   ImageNames names;
 };
 
-// What to do where the VM has no directory. One that is made for a saved volume is durable before the
-// operation goes on.
+// What to do where the VM has no directory. One that is made for a saved volume is durable before
+// the operation goes on.
 enum class MissingDirectory { refuse, make, make_durable };
 
 class Operation {

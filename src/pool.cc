@@ -15,7 +15,8 @@
 namespace qubes::storage {
 namespace {
 
-// Absent and unreadable directories are empty here, so that one of them does not hide the rest of a pool.
+// Absent and unreadable directories are empty here, so that one of them does not hide the rest of a
+// pool.
 std::vector<std::string> directories_in(Filesystem& fs, const Directory& parent) {
   std::vector<std::string> result;
   for (const std::string& name : fs.list(parent)) {
@@ -25,8 +26,8 @@ std::vector<std::string> directories_in(Filesystem& fs, const Directory& parent)
   return result;
 }
 
-// The names of the volumes in a VM's directory; with `leftovers` also of those of which only a crash's
-// leftovers are there.
+// The names of the volumes in a VM's directory; with `leftovers` also of those of which only a
+// crash's leftovers are there.
 std::set<std::string> volumes_in(Filesystem& fs, const Directory& vm, bool leftovers) {
   std::set<std::string> result;
   for (const std::string& name : fs.list(vm)) {
@@ -61,7 +62,8 @@ void Pool::setup() {
   if (name.empty()) {
     refuse(Code::invalid, "set up pool", config.dir_path, "the root directory cannot be a pool");
   }
-  DirectoryPtr parent = open_pool_directory(fs, slash == 0 ? "/" : config.dir_path.substr(0, slash));
+  DirectoryPtr parent =
+      open_pool_directory(fs, slash == 0 ? "/" : config.dir_path.substr(0, slash));
   const bool made_root = fs.make_directory(*parent, name);
   std::vector<std::string> made;
   try {

@@ -44,8 +44,9 @@ bool reflink_works(Images& at) {
   }
 }
 
-// The peer makes a revision by copying the clean image before it publishes; one that was cut off leaves that copy.
-// Its name holds the mtime of what it copies, so almost always the first test settles it.
+// The peer makes a revision by copying the clean image before it publishes; one that was cut off
+// leaves that copy. Its name holds the mtime of what it copies, so almost always the first test
+// settles it.
 bool holds_clean_content(Images& at, const Revision& revision) {
   const FileStatus& clean = *at.files.clean;
   if (revision.status.same_inode(clean)) return true;
@@ -105,8 +106,8 @@ void commit(Images& at, const std::string& from, int revisions_to_keep) {
   const bool repeats_old = from == at.names.dirty && session_is_unchanged(at);
 
   // What a crash after each step leaves:
-  sync_content(at, from);                // `from` as it was, now whole.
-  at.changes.unlink(at.names.precache);  // No P: it is only slow.
+  sync_content(at, from);                                     // `from` as it was, now whole.
+  at.changes.unlink(at.names.precache);                       // No P: it is only slow.
   if (keeps_old && !repeats_old) link_clean_as_revision(at);  // An R that is C: swept.
   at.changes.barrier();                     // The same, and no old P can come back.
   at.changes.rename(from, at.names.clean);  // The old state or the new one, and R.
@@ -115,10 +116,10 @@ void commit(Images& at, const std::string& from, int revisions_to_keep) {
 }
 
 // The mtime tells, as for the precache: D was made with that of C. Two cases in which it does not,
-// and the content is compared: D may have been written within one tick of the clock after C, if its ctime,
-// which no one can set, is as near; and where a session is not a reflink, its blocks are written in
-// place, so a power cut can keep them and lose the mtime. Only a revision hangs on it: D is
-// committed in any case.
+// and the content is compared: D may have been written within one tick of the clock after C, if its
+// ctime, which no one can set, is as near; and where a session is not a reflink, its blocks are
+// written in place, so a power cut can keep them and lose the mtime. Only a revision hangs on it: D
+// is committed in any case.
 bool session_is_unchanged(Images& at) {
   const auto& clean = at.files.clean;
   const auto& dirty = at.files.dirty;
@@ -193,9 +194,9 @@ void discard(Images& at) {
 
 void revert(Images& at, const Revision& target) {
   // What a crash after each step leaves:
-  at.changes.unlink(at.names.precache);  // No P: it is only slow.
-  link_clean_as_revision(at);            // An R that is C: swept.
-  at.changes.barrier();                  // The same, and no old P can come back.
+  at.changes.unlink(at.names.precache);                 // No P: it is only slow.
+  link_clean_as_revision(at);                           // An R that is C: swept.
+  at.changes.barrier();                                 // The same, and no old P can come back.
   at.changes.rename(target.file_name, at.names.clean);  // The present state or the target, and R.
   at.changes.settle();                                  // The target.
 }

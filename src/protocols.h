@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// The protocols: what each operation does to the files of a volume, in which order, and why that order
-// loses nothing. They run under the volume's lock, after the sweep. What each file is: docs/ON_DISK.md.
+// The protocols: what each operation does to the files of a volume, in which order, and why that
+// order loses nothing. They run under the volume's lock, after the sweep. What each file is:
+// docs/ON_DISK.md.
 //
 // C clean, D dirty, P precache, I import, R revision. P is absent or valid here: the sweep removed
-// any other. "barrier" is a sync of the directory where the filesystem does not keep the order of names.
+// any other. "barrier" is a sync of the directory where the filesystem does not keep the order of
+// names.
 #ifndef QUBES_STORAGE_SRC_PROTOCOLS_H
 #define QUBES_STORAGE_SRC_PROTOCOLS_H
 
@@ -28,12 +30,12 @@ class SyncFailed : public Error {
               "what was written last may be lost") {}
 };
 
-// Makes a new file `name`, or replaces it, with what `fill` writes into an empty file. Its name is durable
-// after the next settle, its content before that.
+// Makes a new file `name`, or replaces it, with what `fill` writes into an empty file. Its name is
+// durable after the next settle, its content before that.
 void publish(Images& at, const std::string& name, const std::function<void(File&)>& fill);
 
-// Makes `from` (D or I) the committed state, and the state before it the newest revision; removes the
-// revisions beyond `revisions_to_keep`.
+// Makes `from` (D or I) the committed state, and the state before it the newest revision; removes
+// the revisions beyond `revisions_to_keep`.
 void commit(Images& at, const std::string& from, int revisions_to_keep);
 
 // Whether the session has written nothing, so that a commit would keep the same state twice.
@@ -48,8 +50,8 @@ void start_from_source(Images& at, File& source, std::uint64_t size_at_least);
 // Begins or resumes a session in the committed state itself (snapshots disabled).
 void start_in_place(Images& at);
 
-// Begins a session that is never saved: an empty one, or one that starts from C, which becomes a second name
-// of `source_clean` in `source_directory`.
+// Begins a session that is never saved: an empty one, or one that starts from C, which becomes a
+// second name of `source_clean` in `source_directory`.
 void start_volatile(Images& at, std::uint64_t size_bytes);
 void start_snapshot(Images& at, const Directory& source_directory, const std::string& source_clean,
                     std::uint64_t size_at_least);
@@ -72,7 +74,8 @@ void resize_clean(Images& at, std::uint64_t size_bytes, int revisions_to_keep);
 // Makes I, empty, and returns it with its lock held.
 FilePtr begin_import(Images& at, std::uint64_t size_bytes);
 
-// Removes every file of the volume. The removal of the directory, or of the names, is not settled yet.
+// Removes every file of the volume. The removal of the directory, or of the names, is not settled
+// yet.
 void remove_all(Images& at);
 
 // Removes the oldest revisions until `keep` are left. Not settled.

@@ -34,7 +34,8 @@ class Sweep {
     }
   }
 
-  // Who makes an import holds its lock until it is committed or given up; the lock dies with the process.
+  // Who makes an import holds its lock until it is committed or given up; the lock dies with the
+  // process.
   void abandoned_import() {
     if (!at_.files.import) return;
     FilePtr file = at_.open(at_.names.import, Access::read);
@@ -86,6 +87,8 @@ class Sweep {
 
 }  // namespace
 
-void sweep(Images& at, std::vector<Finding>* findings) { Sweep(at, findings).run(); }
+void sweep(Images& at, std::vector<Finding>* findings) {
+  Sweep(at, findings).run();
+}
 
 }  // namespace qubes::storage

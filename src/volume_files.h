@@ -30,8 +30,8 @@ struct VolumeFiles {
   // Whether there is a volume: anything but what a crash may leave.
   bool any() const { return clean || dirty || !revisions.empty(); }
 
-  // Whether a rename of the precache gives what a clone of the clean image would. A second name for it would let a
-  // session write to another file.
+  // Whether a rename of the precache gives what a clone of the clean image would. A second name for
+  // it would let a session write to another file.
   bool precache_is_valid() const;
 
   // The highest revision is a second name of the clean image: made by a commit or a revert that

@@ -40,7 +40,7 @@ struct DirectoryLock {
   std::weak_ptr<ProcessLock> held;
 };
 
-using DirectoryKey = std::pair<std::uint64_t, std::uint64_t>;           // device, inode
+using DirectoryKey = std::pair<std::uint64_t, std::uint64_t>;             // device, inode
 using VolumeKey = std::tuple<std::uint64_t, std::uint64_t, std::string>;  // and volume
 
 // Never destroyed: an operation may still run when the process exits.
@@ -64,7 +64,8 @@ struct ProcessLock {
 
 namespace {
 
-// The lock of the directory as this process holds it; taken from other processes if it does not yet.
+// The lock of the directory as this process holds it; taken from other processes if it does not
+// yet.
 std::shared_ptr<ProcessLock> lock_directory(Filesystem& fs, const DirectoryKey& key,
                                             const DirectoryPtr& directory) {
   auto entry = directory_locks().get(key);

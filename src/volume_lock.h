@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Exclusion between operations on one volume: among threads by a mutex for each volume, among processes
-// by flock on the directory of the VM, which the process holds once for all its volumes there.
+// Exclusion between operations on one volume: among threads by a mutex for each volume, among
+// processes by flock on the directory of the VM, which the process holds once for all its volumes
+// there.
 #ifndef QUBES_STORAGE_SRC_VOLUME_LOCK_H
 #define QUBES_STORAGE_SRC_VOLUME_LOCK_H
 
@@ -16,8 +17,8 @@ struct ProcessLock;
 
 class VolumeLock {
  public:
-  // Waits for the lock of the volume `name` in `vm_directory`, which was opened as `vm` in `parent`. Null
-  // where that name has come to mean another directory, or none: open it anew then.
+  // Waits for the lock of the volume `name` in `vm_directory`, which was opened as `vm` in
+  // `parent`. Null where that name has come to mean another directory, or none: open it anew then.
   static std::unique_ptr<VolumeLock> acquire(Filesystem& fs, const Directory& parent,
                                              const std::string& vm, DirectoryPtr vm_directory,
                                              const std::string& name);

@@ -17,7 +17,8 @@ namespace qubes::storage {
 
 class Worker {
  public:
-  // on_drain: nothing runs before drain, and then in the calling thread. For tests that count steps.
+  // on_drain: nothing runs before drain, and then in the calling thread. For tests that count
+  // steps.
   enum class Mode { thread, on_drain };
 
   explicit Worker(Mode mode) : mode_(mode) {}

@@ -116,8 +116,7 @@ class Filesystem {
   // ---- Files ------------------------------------------------------------------------------
 
   // Opens a regular file; not a symbolic link (corrupt), nor anything else (corrupt).
-  virtual FilePtr open_file(const Directory& directory, const std::string& name,
-                            Access access) = 0;
+  virtual FilePtr open_file(const Directory& directory, const std::string& name, Access access) = 0;
 
   // Creates an empty file, mode 0600, without a name. Where the filesystem has no unnamed files it
   // gets the name that link_temporary would give it, at once.
@@ -131,21 +130,21 @@ class Filesystem {
   // Gives an unnamed file its final name at once. Throws exists where the name is taken.
   virtual void link_unnamed(File& file, const Directory& directory, const std::string& name) = 0;
 
-  // Makes the content of `target`, which is empty, that of `source`, holes as holes. Shares the blocks
-  // (FICLONE) and returns true; where the kernel says that it cannot (EBADF, EINVAL, EOPNOTSUPP,
-  // ENOTTY, EXDEV), copies and returns false. A `source` that is not a regular file (a pipe, a device)
-  // is read from where it stands to its end.
+  // Makes the content of `target`, which is empty, that of `source`, holes as holes. Shares the
+  // blocks (FICLONE) and returns true; where the kernel says that it cannot (EBADF, EINVAL,
+  // EOPNOTSUPP, ENOTTY, EXDEV), copies and returns false. A `source` that is not a regular file (a
+  // pipe, a device) is read from where it stands to its end.
   virtual bool clone(File& source, File& target, const Progress& progress) = 0;
 
   // The same, but only by sharing: false, with `target` still empty, where the kernel cannot.
   virtual bool clone_shared(File& source, File& target) = 0;
 
-  // Writes the content of `source`, a regular file, to `target`: a regular file (holes stay holes, what was
-  // there is replaced) or a stream (holes as zeros).
+  // Writes the content of `source`, a regular file, to `target`: a regular file (holes stay holes,
+  // what was there is replaced) or a stream (holes as zeros).
   virtual void copy_out(File& source, File& target, const Progress& progress) = 0;
 
-  // Whether two regular files have the same size and the same bytes. Reads all that is not a hole in
-  // both: O(size).
+  // Whether two regular files have the same size and the same bytes. Reads all that is not a hole
+  // in both: O(size).
   virtual bool same_content(File& a, File& b) = 0;
 
   // Cuts, or grows with zeros (a hole).

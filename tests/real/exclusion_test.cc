@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Many processes and many threads on one volume at once. Ten seconds, or what QUBES_STORAGE_TEST_SECONDS says.
+// Many processes and many threads on one volume at once. Ten seconds, or what
+// QUBES_STORAGE_TEST_SECONDS says.
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -63,11 +64,22 @@ std::string hammer(Volume& volume, unsigned seed) {
     const auto choice = random() % 5;
     try {
       switch (choice) {
-        case 0: volume.start(); break;
-        case 1: volume.stop(); break;
-        case 2: volume.resize(kBlock * (1 + random() % kBlocks), true); break;
-        case 3: volume.revert(0); break;
-        default: volume.info(); volume.revisions(); break;
+        case 0:
+          volume.start();
+          break;
+        case 1:
+          volume.stop();
+          break;
+        case 2:
+          volume.resize(kBlock * (1 + random() % kBlocks), true);
+          break;
+        case 3:
+          volume.revert(0);
+          break;
+        default:
+          volume.info();
+          volume.revisions();
+          break;
       }
     } catch (const Error& error) {
       if (!is_expected(error)) return error.what();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// A full filesystem: a typed error, the old state and the session intact, and it goes on once there is room.
+// A full filesystem: a typed error, the old state and the session intact, and it goes on once there
+// is room.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -44,10 +45,12 @@ struct FullDisk {
     return pool->volume(vid, config);
   }
 
-  // Until neither a byte nor a small file fits: several passes, as space comes back in the background.
+  // Until neither a byte nor a small file fits: several passes, as space comes back in the
+  // background.
   void fill() {
     for (int pass = 0; pass < 3; ++pass) {
-      for (std::size_t piece = 4 * kMiB; piece >= 1; piece = piece > 4096 ? piece / 16 : piece / 4096) {
+      for (std::size_t piece = 4 * kMiB; piece >= 1;
+           piece = piece > 4096 ? piece / 16 : piece / 4096) {
         const std::string bytes(piece, 'f');
         const std::string name = mount.path() + "/filler" + std::to_string(fillers++);
         const int fd = ::open(name.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);

@@ -16,8 +16,12 @@ struct Named final : File {
   std::string name;
 };
 
-Named& named(File& file) { return static_cast<Named&>(file); }
-const Named& named(const File& file) { return static_cast<const Named&>(file); }
+Named& named(File& file) {
+  return static_cast<Named&>(file);
+}
+const Named& named(const File& file) {
+  return static_cast<const Named&>(file);
+}
 
 FilePtr wrap(FilePtr file, std::string name) {
   return std::make_unique<Named>(std::move(file), std::move(name));
@@ -28,7 +32,9 @@ std::string readable(const std::string& name) {
   return name.size() > 9 && name[name.size() - 9] == '~' ? name.substr(0, name.size() - 8) : name;
 }
 
-std::string last(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+std::string last(const std::string& path) {
+  return path.substr(path.rfind('/') + 1);
+}
 
 }  // namespace
 
@@ -49,8 +55,7 @@ std::vector<std::string> RecordingFilesystem::take() {
 DirectoryPtr RecordingFilesystem::open_directory(const std::string& path) {
   return inner_->open_directory(path);
 }
-DirectoryPtr RecordingFilesystem::open_directory(const Directory& parent,
-                                                 const std::string& name) {
+DirectoryPtr RecordingFilesystem::open_directory(const Directory& parent, const std::string& name) {
   return inner_->open_directory(parent, name);
 }
 bool RecordingFilesystem::make_directory(const Directory& parent, const std::string& name) {
@@ -68,7 +73,9 @@ void RecordingFilesystem::sync(Directory& directory) {
   note("sync directory " + last(directory.path()));
   inner_->sync(directory);
 }
-void RecordingFilesystem::lock(Directory& directory) { inner_->lock(directory); }
+void RecordingFilesystem::lock(Directory& directory) {
+  inner_->lock(directory);
+}
 
 std::optional<FileStatus> RecordingFilesystem::status(const Directory& directory,
                                                       const std::string& name) {
@@ -80,8 +87,12 @@ FileStatus RecordingFilesystem::status(const File& file) {
 FileStatus RecordingFilesystem::status(const Directory& directory) {
   return inner_->status(directory);
 }
-FilesystemKind RecordingFilesystem::kind(const Directory&) { return kind_; }
-Space RecordingFilesystem::space(const Directory& directory) { return inner_->space(directory); }
+FilesystemKind RecordingFilesystem::kind(const Directory&) {
+  return kind_;
+}
+Space RecordingFilesystem::space(const Directory& directory) {
+  return inner_->space(directory);
+}
 bool RecordingFilesystem::reflink_works(const Directory& target, const Directory& source) {
   return pretend_reflink_ || inner_->reflink_works(target, source);
 }
@@ -136,7 +147,9 @@ void RecordingFilesystem::sync(File& file) {
   }
   inner_->sync(*named(file).inner);
 }
-void RecordingFilesystem::close(FilePtr file) { inner_->close(std::move(named(*file).inner)); }
+void RecordingFilesystem::close(FilePtr file) {
+  inner_->close(std::move(named(*file).inner));
+}
 bool RecordingFilesystem::try_lock(File& file, LockMode mode) {
   return inner_->try_lock(*named(file).inner, mode);
 }

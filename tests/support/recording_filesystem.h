@@ -18,8 +18,8 @@ class RecordingFilesystem final : public Filesystem {
   // protocols of a reflink filesystem run on any.
   RecordingFilesystem(std::shared_ptr<Filesystem> inner, FilesystemKind kind, bool pretend_reflink);
 
-  // The steps since the last call, for example "rename a -> b", "sync directory". Temporary names read
-  // `NAME~`.
+  // The steps since the last call, for example "rename a -> b", "sync directory". Temporary names
+  // read `NAME~`.
   std::vector<std::string> take();
 
   // The next sync of a file fails with this errno, and does nothing.
@@ -52,8 +52,8 @@ class RecordingFilesystem final : public Filesystem {
   void sync(File& file) override;
   void close(FilePtr file) override;
   bool try_lock(File& file, LockMode mode) override;
-  void link(const Directory& from_directory, const std::string& from,
-            const Directory& to_directory, const std::string& to) override;
+  void link(const Directory& from_directory, const std::string& from, const Directory& to_directory,
+            const std::string& to) override;
   FilePtr rename(const Directory& directory, const std::string& from,
                  const std::string& to) override;
   FilePtr unlink(const Directory& directory, const std::string& name) override;

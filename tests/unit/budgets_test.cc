@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// How many syncs each operation may cost: half the flush requests of the table in the design, since a sync is
-// up to two. tests/cli counts the requests themselves on a device.
+// How many syncs each operation may cost: half the flush requests of the table in the design, since
+// a sync is up to two. tests/cli counts the requests themselves on a device.
 #include <boost/test/data/monomorphic.hpp>
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
@@ -19,7 +19,9 @@ struct Budget {
   std::size_t revert;
 };
 
-std::ostream& operator<<(std::ostream& out, const Budget& budget) { return out << budget.name; }
+std::ostream& operator<<(std::ostream& out, const Budget& budget) {
+  return out << budget.name;
+}
 
 const Budget kBudgets[] = {{FilesystemKind::xfs, "xfs", 2, 1},
                            {FilesystemKind::ext4, "ext4", 2, 1},
