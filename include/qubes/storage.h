@@ -123,7 +123,7 @@ int32_t qubes_storage_error_errno(const qubes_storage_error *error);
 
 /*
  * What was being done, for example "sync directory"; on which path ("" if on none); and the whole
- * as one * sentence without a final full stop. "" if `error` is NULL.
+ * as one sentence without a final full stop. "" if `error` is NULL.
  */
 const char *qubes_storage_error_step(const qubes_storage_error *error);
 const char *qubes_storage_error_path(const qubes_storage_error *error);
@@ -164,7 +164,7 @@ int32_t qubes_storage_pool_config_set_setup_check(qubes_storage_pool_config *con
 
 /*
  * Whether a clone of the committed state is made ahead, in the background, so that the next start
- * is a * rename. It costs no space but the metadata; on a filesystem without reflinks none is made.
+ * is a rename. It costs no space but the metadata; on a filesystem without reflinks none is made.
  */
 int32_t qubes_storage_pool_config_set_precache(qubes_storage_pool_config *config, int32_t precache,
                                                qubes_storage_error **reterr);
@@ -217,7 +217,7 @@ int32_t qubes_storage_pool_recover(qubes_storage_pool *pool, qubes_storage_repor
 
 /*
  * Waits until the work in the background has been done. Its failures are no errors: they make the
- * next * start slower.
+ * next start slower.
  */
 int32_t qubes_storage_pool_drain(qubes_storage_pool *pool, qubes_storage_error **reterr);
 
@@ -264,7 +264,7 @@ uint32_t qubes_storage_pool_info_logical_sector_bytes(const qubes_storage_pool_i
 uint32_t qubes_storage_pool_info_physical_sector_bytes(const qubes_storage_pool_info *info);
 /*
  * Tried on unnamed files when the information was taken; 0 as well where that was not possible (a
- * full or * read-only filesystem).
+ * full or read-only filesystem).
  */
 int32_t qubes_storage_pool_info_reflink_works(const qubes_storage_pool_info *info);
 
@@ -296,7 +296,7 @@ void qubes_storage_volume_config_unref(qubes_storage_volume_config *config);
 
 /*
  * The nominal size: of the image that create makes and of a volatile volume's; a snapshot is
- * started with * the size of its source or this one, whichever is larger.
+ * started with the size of its source or this one, whichever is larger.
  */
 int32_t qubes_storage_volume_config_set_size(qubes_storage_volume_config *config,
                                              uint64_t size_bytes, qubes_storage_error **reterr);
@@ -315,14 +315,14 @@ int32_t qubes_storage_volume_config_set_source(qubes_storage_volume_config *conf
                                                qubes_storage_error **reterr);
 /*
  * How many earlier states to keep: 0 or more. -1, on an origin only, disables snapshots: a session
- * * then writes the committed state itself, and can be neither discarded nor reverted.
+ * then writes the committed state itself, and can be neither discarded nor reverted.
  */
 int32_t qubes_storage_volume_config_set_revisions_to_keep(qubes_storage_volume_config *config,
                                                           int32_t revisions_to_keep,
                                                           qubes_storage_error **reterr);
 /*
  * A mark of the caller's (encrypt the session with a key that is thrown away); volume_info gives it
- * * back. Only for a volatile volume that is rw.
+ * back. Only for a volatile volume that is rw.
  */
 int32_t qubes_storage_volume_config_set_ephemeral(qubes_storage_volume_config *config,
                                                   int32_t ephemeral, qubes_storage_error **reterr);
@@ -350,7 +350,8 @@ int32_t qubes_storage_volume_create(qubes_storage_volume *volume, uint32_t flags
 
 /*
  * Checks that the volume could be started: its image, or that of its source, is there and is a
- * regular * file. Errors: NOT_FOUND, OFFLINE.
+ * regular file.
+ * Errors: NOT_FOUND, OFFLINE.
  */
 int32_t qubes_storage_volume_verify(qubes_storage_volume *volume, qubes_storage_error **reterr);
 
@@ -490,15 +491,15 @@ int32_t qubes_storage_volume_export_to(qubes_storage_volume *volume, int fd,
 /* ---- Volumes: properties ------------------------------------------------------------------- */
 
 /*
- * Removes the oldest revisions until `keep` (0 or more) are left. Durability: a power cut may bring
- * some back. * Errors: NOT_SUPPORTED (a volume that is not saved), NOT_FOUND, OFFLINE.
+ * Removes the oldest revisions until `keep` (0 or more) are left.
+ * Errors: NOT_SUPPORTED (a volume that is not saved), NOT_FOUND, OFFLINE.
  */
 int32_t qubes_storage_volume_prune(qubes_storage_volume *volume, int32_t keep, uint32_t flags,
                                    qubes_storage_error **reterr);
 
 /*
  * What is known of the volume now. Waits for no operation. An absent pool or image is no error:
- * numbers * are unknown, or the nominal ones.
+ * numbers are unknown, or the nominal ones.
  */
 int32_t qubes_storage_volume_get_info(qubes_storage_volume *volume,
                                       qubes_storage_volume_info **info,
@@ -515,8 +516,8 @@ int32_t qubes_storage_volume_set_rw(qubes_storage_volume *volume, int32_t rw,
 
 /*
  * See the setter of the configuration. Lowering it removes nothing until the next commit or prune.
- * * Errors: DIRTY (turning -1 on or off while there is a session), INVALID (less than -1; -1 where
- * * the volume is not an origin), READ_ONLY (a kernels pool), OFFLINE.
+ * Errors: DIRTY (turning -1 on or off while there is a session), INVALID (less than -1; -1 where
+ * the volume is not an origin), READ_ONLY (a kernels pool), OFFLINE.
  */
 int32_t qubes_storage_volume_set_revisions_to_keep(qubes_storage_volume *volume,
                                                    int32_t revisions_to_keep,
@@ -598,8 +599,8 @@ int32_t qubes_storage_loop_refresh(const char *path, qubes_storage_error **reter
 
 /*
  * Whether files of `source_dir` can be cloned into `target_dir` by sharing blocks; NULL for
- * `source_dir` stands for * the same directory. Tried on unnamed files. Errors: NOT_FOUND,
- * NO_SPACE, READ_ONLY.
+ * `source_dir` stands for the same directory. Tried on unnamed files.
+ * Errors: NOT_FOUND, NO_SPACE, READ_ONLY.
  */
 int32_t qubes_storage_reflink_supported(const char *target_dir, const char *source_dir,
                                         int32_t *supported, qubes_storage_error **reterr);
