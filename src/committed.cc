@@ -12,36 +12,44 @@ namespace {
 // Each turn needs a commit by somebody else between two system calls.
 constexpr int kOpenTurns = 1000;
 
+FilePtr open_if_there(Filesystem& fs, const Directory& directory, const std::string& name) {
+  try {
+    return fs.open_file(directory, name, Access::read);
+  } catch (const Error& error) {
+    if (error.code() == Code::not_found) return nullptr;
+    throw;
+  }
+}
+
+// None where there is no committed state, or somebody holds it alone.
 std::optional<Committed> try_open(const Location& location) {
   Filesystem& fs = *location.fs;
   DirectoryPtr directory = location.open_vm(*location.open_prefix());
-  if (!directory || !fs.status(*directory, location.names.clean)) return std::nullopt;
+  if (!directory) return std::nullopt;
   for (int turn = 0; turn < kOpenTurns; ++turn) {
-    FilePtr file;
-    try {
-      file = fs.open_file(*directory, location.names.clean, Access::read);
-    } catch (const Error& error) {
-      if (error.code() == Code::not_found) return std::nullopt;
-      throw;
-    }
-    if (!fs.try_lock(*file, LockMode::shared)) break;
+    FilePtr file = open_if_there(fs, *directory, location.names.clean);
+    if (!file || !fs.try_lock(*file, LockMode::shared)) return std::nullopt;
     // Between the open and the lock it may have been started in place, or replaced.
     FileStatus status = fs.status(*file);
     auto named = fs.status(*directory, location.names.clean);
     if (named && named->same_inode(status)) return Committed{directory, std::move(file), status};
   }
-  refuse(Code::busy, "open committed state", location.path(location.names.clean),
-         "it is being started in place");
+  return std::nullopt;
 }
 
 }  // namespace
 
 Committed open_committed(const Location& location, Worker* worker) {
   if (auto found = try_open(location)) return std::move(*found);
+  // An operation may be at work on it, or a crash has left it without its name.
   Operation operation(location, MissingDirectory::refuse, worker);
   if (auto found = try_open(location)) return std::move(*found);
+  const VolumeFiles& files = operation.images().files;
   const std::string path = location.path(location.names.clean);
-  if (operation.images().files.dirty) {
+  if (files.clean) {
+    refuse(Code::busy, "open committed state", path, "somebody holds its lock");
+  }
+  if (files.dirty) {
     refuse(Code::dirty, "open committed state", path,
            "the volume runs with snapshots disabled, or was never committed");
   }

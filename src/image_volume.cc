@@ -80,21 +80,18 @@ void ImageVolume::require_no_import(const Images& at, const char* step) const {
 }
 
 // The volume is treated as one that is never saved: it must not be one that was, by a mistake of
-// the caller. A snapshot's C is a second name of its source's, or was: but then a session is, or
-// was, there.
-void ImageVolume::require_unsaved(const Images& at, const Committed* source,
-                                  const char* step) const {
-  const VolumeFiles& files = at.files;
-  bool saved = !files.revisions.empty();
-  if (files.clean) {
-    const bool own = files.clean->link_count == 1 &&
-                     (source == nullptr || !files.clean->same_inode(source->status));
-    saved = saved || !config_.snap_on_start || (own && !files.dirty);
-  }
-  if (saved) {
+// the caller.
+void ImageVolume::require_unsaved(const Images& at, const char* step) const {
+  if (!at.files.revisions.empty() || (at.files.clean && !config_.snap_on_start)) {
     refuse(Code::invalid, step, vid(),
            "it holds a committed state of its own, so it is an origin; this would lose it");
   }
+}
+
+// A snapshot's C is a second name of its source's, or was. Alone, and with no second name, it may
+// as well be an origin's.
+bool ImageVolume::clean_may_be_own(const Images& at) {
+  return at.files.clean && !at.files.dirty && at.files.clean->link_count == 1;
 }
 
 // A volume that starts from itself must be there; of the others there may be nothing yet: null.
@@ -207,7 +204,7 @@ void ImageVolume::start_in_place_alone(Images& at) {
 void ImageVolume::start_unsaved(const Properties& now) {
   if (!config_.snap_on_start) {
     Operation operation(location_, MissingDirectory::make, &pool_->worker);
-    require_unsaved(operation.images(), nullptr, "start volume");
+    require_unsaved(operation.images(), "start volume");
     return start_volatile(operation.images(), now.nominal_size_bytes);
   }
   constexpr int kTurns = 100;  // each needs a commit of the source between two system calls
@@ -215,10 +212,15 @@ void ImageVolume::start_unsaved(const Properties& now) {
     Committed source = storage::open_committed(*source_, &pool_->worker);
     Operation operation(location_, MissingDirectory::make, &pool_->worker);
     Images& at = operation.images();
-    require_unsaved(at, &source, "start volume");
+    require_unsaved(at, "start volume");
+    if (clean_may_be_own(at)) {
+      refuse(Code::invalid, "start volume", vid(),
+             "its committed state is nobody else's, so it may be an origin; remove it first");
+    }
     auto named = at.fs.status(*source.directory, source_->names.clean);
     if (!named || !named->same_inode(source.status)) continue;
-    return start_snapshot(at, *source.directory, source_->names.clean, now.nominal_size_bytes);
+    return start_snapshot(at, *source.file, *source.directory, source_->names.clean,
+                          now.nominal_size_bytes);
   }
   refuse(Code::busy, "start volume", source_->vid.text(), "the source is committed all the time");
 }
@@ -261,8 +263,9 @@ void ImageVolume::discard() {
   if (!operation) return;
   Images& at = operation->images();
   if (!config_.save_on_stop) {
-    require_unsaved(at, nullptr, "stop volume");
-    return end_unsaved(at);
+    require_unsaved(at, "stop volume");
+    if (!clean_may_be_own(at)) end_unsaved(at);
+    return;
   }
   if (at.files.dirty && now.revisions_to_keep == kSnapshotsDisabled) {
     refuse(Code::not_supported, "discard session", vid(),

@@ -15,15 +15,14 @@
 namespace qubes::storage {
 namespace {
 
-// Absent and unreadable directories are empty here, so that one of them does not hide the rest of a
-// pool.
-std::vector<std::string> directories_in(Filesystem& fs, const Directory& parent) {
-  std::vector<std::string> result;
-  for (const std::string& name : fs.list(parent)) {
-    auto status = fs.status(parent, name);
-    if (status && status->is_directory) result.push_back(name);
+// Null where it has been removed since it was listed, or is no directory of ours.
+DirectoryPtr open_listed(Filesystem& fs, const Directory& parent, const std::string& name) {
+  try {
+    return fs.open_directory(parent, name);
+  } catch (const Error& error) {
+    if (error.code() == Code::not_found || error.code() == Code::corrupt) return nullptr;
+    throw;
   }
-  return result;
 }
 
 // The names of the volumes in a VM's directory; with `leftovers` also of those of which only a
@@ -127,11 +126,14 @@ std::vector<std::string> Pool::walk(bool leftovers) {
   DirectoryPtr root = open_pool_directory(fs, context_->config.dir_path);
   std::vector<std::string> result;
   for (const std::string& prefix : context_->config.prefixes) {
-    if (!fs.status(*root, prefix)) continue;
-    DirectoryPtr directory = fs.open_directory(*root, prefix);
-    for (const std::string& vm : directories_in(fs, *directory)) {
-      const auto found = volumes_in(fs, *fs.open_directory(*directory, vm), leftovers);
-      for (const std::string& name : found) result.push_back(Vid{prefix, vm, name}.text());
+    DirectoryPtr vms = open_listed(fs, *root, prefix);
+    if (!vms) continue;
+    for (const std::string& vm : fs.list(*vms)) {
+      DirectoryPtr directory = open_listed(fs, *vms, vm);
+      if (!directory) continue;
+      for (const std::string& name : volumes_in(fs, *directory, leftovers)) {
+        result.push_back(Vid{prefix, vm, name}.text());
+      }
     }
   }
   std::sort(result.begin(), result.end());

@@ -170,21 +170,21 @@ void start_volatile(Images& at, std::uint64_t size_bytes) {
   make_unsynced(at, [&](File& file) { at.fs.set_size(file, size_bytes); });
 }
 
-void start_snapshot(Images& at, const Directory& source_directory, const std::string& source_clean,
-                    std::uint64_t size_at_least) {
-  at.changes.unlink(at.names.dirty);
+// A C without a D could be an origin's; so here the D is what comes first and goes last.
+void start_snapshot(Images& at, File& source, const Directory& source_directory,
+                    const std::string& source_clean, std::uint64_t size_at_least) {
   at.changes.unlink(at.names.clean);
-  at.fs.link(source_directory, source_clean, *at.directory, at.names.clean);
   make_unsynced(at, [&](File& file) {
-    fill_with_clean(at, file);
+    fill_with_clone(at, source, file);
     grow_to(at, file, size_at_least);
   });
+  at.fs.link(source_directory, source_clean, *at.directory, at.names.clean);
 }
 
 void end_unsaved(Images& at) {
-  at.changes.unlink(at.names.dirty);
-  at.changes.unlink(at.names.precache);
   at.changes.unlink(at.names.clean);
+  at.changes.unlink(at.names.precache);
+  at.changes.unlink(at.names.dirty);
 }
 
 void discard(Images& at) {

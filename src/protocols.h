@@ -50,11 +50,11 @@ void start_from_source(Images& at, File& source, std::uint64_t size_at_least);
 // Begins or resumes a session in the committed state itself (snapshots disabled).
 void start_in_place(Images& at);
 
-// Begins a session that is never saved: an empty one, or one that starts from C, which becomes a
-// second name of `source_clean` in `source_directory`.
+// Begins a session that is never saved: an empty one, or one that starts from what `source` reads,
+// which is `source_clean` in `source_directory`; C becomes a second name of it.
 void start_volatile(Images& at, std::uint64_t size_bytes);
-void start_snapshot(Images& at, const Directory& source_directory, const std::string& source_clean,
-                    std::uint64_t size_at_least);
+void start_snapshot(Images& at, File& source, const Directory& source_directory,
+                    const std::string& source_clean, std::uint64_t size_at_least);
 
 // Ends a session that is never saved.
 void end_unsaved(Images& at);

@@ -80,7 +80,8 @@ std::shared_ptr<ProcessLock> lock_directory(Filesystem& fs, const DirectoryKey& 
 }  // namespace
 
 std::unique_ptr<VolumeLock> VolumeLock::acquire(Filesystem& fs, const Directory& parent,
-                                                const std::string& vm, DirectoryPtr vm_directory,
+                                                const std::string& vm,
+                                                const DirectoryPtr& vm_directory,
                                                 const std::string& name) {
   FileStatus opened = fs.status(*vm_directory);
   std::unique_ptr<VolumeLock> lock(new VolumeLock);

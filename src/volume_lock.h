@@ -20,7 +20,8 @@ class VolumeLock {
   // Waits for the lock of the volume `name` in `vm_directory`, which was opened as `vm` in
   // `parent`. Null where that name has come to mean another directory, or none: open it anew then.
   static std::unique_ptr<VolumeLock> acquire(Filesystem& fs, const Directory& parent,
-                                             const std::string& vm, DirectoryPtr vm_directory,
+                                             const std::string& vm,
+                                             const DirectoryPtr& vm_directory,
                                              const std::string& name);
 
  private:

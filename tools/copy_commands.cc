@@ -66,9 +66,10 @@ std::uint64_t export_to_file(const Context& context, const Volume& volume) {
   NewFile file(context.options.file);
   Progress progress("exporting");
   export_to(volume, file.fd(), progress);
-  throw_if_interrupted("export", context.options.vid);
+  throw_if_interrupted("export volume", context.options.vid);
+  const std::uint64_t size = file.size_bytes();
   file.publish();
-  return progress.bytes_done();
+  return size;
 }
 
 std::uint64_t export_to_stream(const Volume& volume) {
@@ -87,15 +88,15 @@ void import_image(const Context& context) {
   const InputFile input(name);
   const Volume volume = open_volume(context);
   const std::uint64_t size = context.options.size_bytes.value_or(QUBES_STORAGE_UNKNOWN);
-  std::uint64_t done = 0;
-  interruptible("import", context.options.vid, [&] {
+  interruptible("import volume", context.options.vid, [&] {
     Progress progress("importing");
     call(qubes_storage_volume_import_fd, volume.get(), input.fd(), size, &Progress::report,
          static_cast<void*>(&progress), kNoFlags);
-    done = progress.bytes_done();
   });
   if (!is_saved(context.options)) return answer(context, "nothing to do");
-  answer_size(context, "imported", done);
+  // Not what was reported as done: an image that is cloned is never reported.
+  const auto info = make<VolumeInfo>(qubes_storage_volume_get_info, volume.get());
+  answer_size(context, "imported", qubes_storage_volume_info_size_bytes(info.get()));
 }
 
 void export_image(const Context& context) {
@@ -106,7 +107,7 @@ void export_image(const Context& context) {
   if (streams) context.output.leave_standard_output();
   const Volume volume = open_volume(context);
   std::uint64_t done = 0;
-  interruptible("export", context.options.vid, [&] {
+  interruptible("export volume", context.options.vid, [&] {
     done = streams ? export_to_stream(volume) : export_to_file(context, volume);
   });
   answer_size(context, "exported", done);

@@ -12,8 +12,8 @@ namespace tool {
 namespace {
 
 std::string sentence(const std::string& step, const std::string& path, const std::string& reason) {
-  if (path.empty()) return step + ": " + reason;
-  return step + " \"" + printable(path) + "\": " + reason;
+  if (path.empty()) return "cannot " + step + ": " + reason;
+  return "cannot " + step + " '" + printable(path) + "': " + reason;
 }
 
 std::int32_t code_of_errno(int errno_value) {

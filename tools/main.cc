@@ -120,7 +120,7 @@ int main(int argc, char** argv) {
   try {
     return checked_main(argc, argv);
   } catch (const std::exception& error) {
-    tool::Output(false).failure(translated(error, "start"));
+    tool::Output(false).failure(translated(error, "run"));
     return kFailed;
   }
 }

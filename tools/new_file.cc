@@ -58,6 +58,12 @@ NewFile::~NewFile() {
   if (!temporary_.empty()) unlink(temporary_.c_str());
 }
 
+std::uint64_t NewFile::size_bytes() const {
+  struct stat status {};
+  if (fstat(fd_, &status) != 0) throw_errno(errno, "look at", temporary_);
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
 void NewFile::publish() {
   if (fsync(fd_) != 0) throw_errno(errno, "sync file", temporary_);
   if (std::rename(temporary_.c_str(), path_.c_str()) != 0) {

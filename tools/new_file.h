@@ -3,6 +3,7 @@
 #ifndef QUBES_STORAGE_TOOLS_NEW_FILE_H
 #define QUBES_STORAGE_TOOLS_NEW_FILE_H
 
+#include <cstdint>
 #include <string>
 
 namespace tool {
@@ -19,6 +20,7 @@ class NewFile {
   NewFile& operator=(const NewFile&) = delete;
 
   int fd() const { return fd_; }
+  std::uint64_t size_bytes() const;
 
   // Syncs the file, renames it to its path and syncs the directory.
   void publish();

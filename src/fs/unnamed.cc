@@ -41,7 +41,7 @@ bool link_descriptor(int fd, int directory, const std::string& name) {
   }
   if (errno == EEXIST) return false;
   char link_path[32];
-  std::snprintf(link_path, sizeof link_path, "/proc/self/fd/%d", fd);
+  (void)std::snprintf(link_path, sizeof link_path, "/proc/self/fd/%d", fd);
   return retry([&] {
            return ::linkat(AT_FDCWD, link_path, directory, name.c_str(), AT_SYMLINK_FOLLOW);
          }) == 0;

@@ -90,7 +90,7 @@ static void pool_config_prefixes(void) {
   qubes_storage_pool_unref(pool);
   WORKS(qubes_storage_pool_config_set_setup_check, config, 0);
   WORKS(qubes_storage_pool_open, config, &pool);
-  check_works(qubes_storage_pool_setup(pool, &err), "pool_setup", __FILE__, __LINE__);
+  WORKS(qubes_storage_pool_setup, pool);
   CHECK(is_there(place("pool/more")) && is_there(place("pool/appvms")));
   CHECK(is_there(joined(place("pool"), long_text(255))));
   WORKS(qubes_storage_pool_volume, pool, "more/a/b", NULL, &volume);

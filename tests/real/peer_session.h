@@ -29,12 +29,14 @@ inline void leave_unpublished_revision(PoolBuilder& pool, Maker maker, int numbe
 }
 
 struct Opened {
-  explicit Opened(const PoolBuilder& builder)
-      : pool(config_of(builder), real_filesystem(), Worker::Mode::on_drain) {}
+  // Without precaches a listing is the same on every filesystem.
+  explicit Opened(const PoolBuilder& builder, bool precache = false)
+      : pool(config_of(builder, precache), real_filesystem(), Worker::Mode::on_drain) {}
 
-  static PoolConfig config_of(const PoolBuilder& builder) {
+  static PoolConfig config_of(const PoolBuilder& builder, bool precache) {
     PoolConfig config;
     config.dir_path = builder.path();
+    config.precache = precache;
     return config;
   }
 

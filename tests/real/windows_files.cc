@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The crash windows of resize, create and remove, and of a copy that outlives its daemon: W18 to
 // W21.
+#include "src/fs/descriptor.h"
 #include "tests/real/peer_session.h"
 
 namespace qubes::storage::test {

@@ -111,7 +111,7 @@ BOOST_DATA_TEST_CASE(W5_published_without_precache, kDiskKinds, kind) {
   pool.revision(1, 'C').clean('D');
   boot(pool, 1);
   BOOST_TEST(pool.observe() == "private.img D, private.img.1@C C");
-  Opened opened(pool);
+  Opened opened(pool, true);
   const auto volume = opened.origin(1);
   volume->start();
   BOOST_TEST(pool.observe() == "private-dirty.img D, private.img D, private.img.1@C C");

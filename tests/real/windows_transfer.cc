@@ -72,7 +72,8 @@ BOOST_DATA_TEST_CASE(W16_revert_not_published_is_tried_again, kDiskKinds* kMaker
   Opened(pool).origin(1)->revert(0);
   BOOST_TEST(pool.observe() == "private.img B, private.img.2@C C");
   Opened(pool).origin(1)->revert(0);
-  BOOST_TEST(pool.observe().find("private.img C, private.img.3@") == 0u, pool.observe());
+  const bool undone = pool.observe().starts_with("private.img C, private.img.3@");
+  BOOST_TEST(undone, pool.observe());
 }
 
 BOOST_DATA_TEST_CASE(W16_revert_not_published_by_number, kDiskKinds* kMakers, kind, maker) {

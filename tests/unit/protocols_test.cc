@@ -281,16 +281,16 @@ BOOST_AUTO_TEST_CASE(sessions_that_are_thrown_away_are_never_synced) {
   scratch->start();
   check_steps(pool,
               "make directory work\n"
-              "link root.img -> root.img\n"
               "clone root.img\n"
               "link unnamed root-dirty.img\n"
+              "link root.img -> root.img\n"
               "set size unnamed\n"
               "link unnamed volatile-dirty.img\n");
   snapshot->stop();
   scratch->stop();
   check_steps(pool,
-              "unlink root-dirty.img\n"
               "unlink root.img\n"
+              "unlink root-dirty.img\n"
               "unlink volatile-dirty.img\n");
 }
 
