@@ -72,11 +72,10 @@ std::vector<RevisionInfo> ImageVolume::revisions() {
   DirectoryPtr directory = open_if_there(location_);
   if (!directory) return {};
   VolumeFiles files = scan(*location_.fs, *directory, location_.names);
-  // A commit or revert that is under way, or was cut off.
-  if (files.newest_revision_is_clean()) files.revisions.pop_back();
   std::vector<RevisionInfo> result;
   result.reserve(files.revisions.size());
   for (const Revision& revision : files.revisions) {
+    if (files.is_clean(revision)) continue;  // a commit is under way, or was cut off
     result.push_back({revision.name.number, revision.name.created_seconds * kNanosecondsPerSecond,
                       revision.status.size_bytes});
   }

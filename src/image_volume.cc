@@ -80,18 +80,15 @@ void ImageVolume::require_no_import(const Images& at, const char* step) const {
 }
 
 // The volume is treated as one that is never saved: it must not be one that was, by a mistake of
-// the caller.
+// the caller. A snapshot's C is a second name of its source's, or was, and stands alone after a
+// stop that a crash cut off; but then it has neither a history nor a precache.
 void ImageVolume::require_unsaved(const Images& at, const char* step) const {
-  if (!at.files.revisions.empty() || (at.files.clean && !config_.snap_on_start)) {
+  const VolumeFiles& files = at.files;
+  const bool own = files.clean && files.clean->link_count == 1 && !files.dirty && files.precache;
+  if (!files.revisions.empty() || own || (files.clean && !config_.snap_on_start)) {
     refuse(Code::invalid, step, vid(),
            "it holds a committed state of its own, so it is an origin; this would lose it");
   }
-}
-
-// A snapshot's C is a second name of its source's, or was. Alone, and with no second name, it may
-// as well be an origin's.
-bool ImageVolume::clean_may_be_own(const Images& at) {
-  return at.files.clean && !at.files.dirty && at.files.clean->link_count == 1;
 }
 
 // A volume that starts from itself must be there; of the others there may be nothing yet: null.
@@ -145,6 +142,8 @@ void ImageVolume::remove() {
   Images& at = operation->images();
   require_no_import(at, "remove volume");
   if (is_origin() && !at.files.any() && !at.files.precache) {
+    // What a removal that was cut off leaves last is the directory.
+    if (operation->remove_directory_if_empty()) return;
     refuse(Code::not_found, "remove volume", vid(), "nothing of it is there");
   }
   remove_all(at);
@@ -213,10 +212,6 @@ void ImageVolume::start_unsaved(const Properties& now) {
     Operation operation(location_, MissingDirectory::make, &pool_->worker);
     Images& at = operation.images();
     require_unsaved(at, "start volume");
-    if (clean_may_be_own(at)) {
-      refuse(Code::invalid, "start volume", vid(),
-             "its committed state is nobody else's, so it may be an origin; remove it first");
-    }
     auto named = at.fs.status(*source.directory, source_->names.clean);
     if (!named || !named->same_inode(source.status)) continue;
     return start_snapshot(at, *source.file, *source.directory, source_->names.clean,
@@ -264,8 +259,7 @@ void ImageVolume::discard() {
   Images& at = operation->images();
   if (!config_.save_on_stop) {
     require_unsaved(at, "stop volume");
-    if (!clean_may_be_own(at)) end_unsaved(at);
-    return;
+    return end_unsaved(at);
   }
   if (at.files.dirty && now.revisions_to_keep == kSnapshotsDisabled) {
     refuse(Code::not_supported, "discard session", vid(),

@@ -79,12 +79,14 @@ Operation::~Operation() {
   if (worker_ != nullptr) worker_->dispose(std::move(garbage));
 }
 
-void Operation::remove_directory_if_empty() {
-  if (!location_.fs->remove_directory(*prefix_, location_.vid.vm)) {
+bool Operation::remove_directory_if_empty() {
+  const bool removed = location_.fs->remove_directory(*prefix_, location_.vid.vm);
+  if (removed) {
+    NameChanges(*location_.fs, prefix_).settle();
+  } else {
     images_->changes.settle();
-    return;
   }
-  NameChanges(*location_.fs, prefix_).settle();
+  return removed;
 }
 
 void Operation::undo_directory() noexcept {

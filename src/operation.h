@@ -58,8 +58,8 @@ class Operation {
   Images& images() { return *images_; }
 
   // Removes the VM's directory if nothing is in it, and makes that (or whatever else was removed)
-  // durable.
-  void remove_directory_if_empty();
+  // durable. False where something is in it.
+  bool remove_directory_if_empty();
 
   // Takes back the directory that this operation made, after it failed.
   void undo_directory() noexcept;

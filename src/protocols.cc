@@ -112,7 +112,9 @@ void commit(Images& at, const std::string& from, int revisions_to_keep) {
   at.changes.barrier();                     // The same, and no old P can come back.
   at.changes.rename(from, at.names.clean);  // The old state or the new one, and R.
   at.changes.settle();                      // The new one.
-  prune_committed(at, revisions_to_keep);
+  // Where no state was added, none has to go; and one that the peer added twice must not push one
+  // out.
+  if (!repeats_old) prune_committed(at, revisions_to_keep);
 }
 
 // The mtime tells, as for the precache: D was made with that of C. Two cases in which it does not,
@@ -170,7 +172,7 @@ void start_volatile(Images& at, std::uint64_t size_bytes) {
   make_unsynced(at, [&](File& file) { at.fs.set_size(file, size_bytes); });
 }
 
-// A C without a D could be an origin's; so here the D is what comes first and goes last.
+// The D comes first and goes last: a C without one looks like an origin's.
 void start_snapshot(Images& at, File& source, const Directory& source_directory,
                     const std::string& source_clean, std::uint64_t size_at_least) {
   at.changes.unlink(at.names.clean);

@@ -14,7 +14,7 @@ class Sweep {
     temporaries();
     abandoned_import();
     clean_under_two_names();
-    unpublished_revision();
+    unpublished_revisions();
     missing_clean();
     stale_precache();
     if (changed_) at_.rescan();
@@ -53,12 +53,15 @@ class Sweep {
     note("session that is the committed state itself " + at_.names.dirty, "removed that name");
   }
 
-  // A commit or a revert had linked the old state as a revision, and published nothing yet.
-  void unpublished_revision() {
-    if (!at_.files.newest_revision_is_clean()) return;
-    const std::string& name = at_.files.revisions.back().file_name;
-    at_.changes.unlink(name);
-    note("revision that is the committed state itself " + name, "removed that name");
+  // A commit or a revert had linked the old state as a revision, and published nothing yet; or a
+  // revert had published, and the filesystem kept both names of the rename.
+  void unpublished_revisions() {
+    for (const Revision& revision : at_.files.revisions) {
+      if (!at_.files.is_clean(revision)) continue;
+      at_.changes.unlink(revision.file_name);
+      note("revision that is the committed state itself " + revision.file_name,
+           "removed that name");
+    }
   }
 
   // The rename that publishes can lose the clean name on Btrfs (docs/CRASH_MODEL.md); the newest

@@ -26,10 +26,6 @@ bool VolumeFiles::precache_is_valid() const {
          precache->mtime_ns == clean->mtime_ns && precache->link_count == 1;
 }
 
-bool VolumeFiles::newest_revision_is_clean() const {
-  return clean && !revisions.empty() && revisions.back().status.same_inode(*clean);
-}
-
 std::uint64_t VolumeFiles::next_revision_number() const {
   if (revisions.empty()) return 1;
   std::uint64_t next = revisions.back().name.number + 1;

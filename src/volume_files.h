@@ -34,9 +34,11 @@ struct VolumeFiles {
   // it would let a session write to another file.
   bool precache_is_valid() const;
 
-  // The highest revision is a second name of the clean image: made by a commit or a revert that
-  // has not published anything yet.
-  bool newest_revision_is_clean() const;
+  // Whether the revision is a second name of the clean image: of a commit or a revert that has not
+  // published anything yet, or whose rename the filesystem kept both names of.
+  bool is_clean(const Revision& revision) const {
+    return clean && revision.status.same_inode(*clean);
+  }
 
   std::uint64_t next_revision_number() const;
 };

@@ -15,7 +15,7 @@
 namespace tool {
 namespace {
 
-constexpr const char* kSizeHelp = "bytes, or with a suffix K, M, G or T (powers of 1024)";
+constexpr const char* kSizeHelp = "bytes, or with K, M, G or T (powers of 1024)";
 
 [[noreturn]] void reject(const std::string& option, const std::string& value,
                          const std::string& wanted) {
@@ -64,25 +64,20 @@ void add_pool(CLI::App& command, Options& options) {
 // The options that say how the volume is configured, which the pool does not remember.
 void add_kind(CLI::App& command, Options& options) {
   const std::string group = "Kind of volume";
-  auto* origin = command.add_flag("--origin", options.is_origin,
-                                  "starts from its own state, which stop commits (the default)");
-  auto* is_volatile =
-      command.add_flag("--volatile", options.is_volatile, "starts empty, is thrown away at stop");
-  auto* snapshot = command.add_flag("--snapshot", options.is_snapshot,
-                                    "starts from --source, is thrown away at stop");
-  auto* origin_snapshot = command.add_flag("--origin-snapshot", options.is_origin_snapshot,
-                                           "starts from --source, is committed at stop");
-  origin->excludes(is_volatile)->excludes(snapshot)->excludes(origin_snapshot)->group(group);
-  is_volatile->excludes(snapshot)->excludes(origin_snapshot)->group(group);
-  snapshot->excludes(origin_snapshot)->group(group);
-  origin_snapshot->group(group);
+  const auto add = [&](const char* name, bool& target, const char* meaning) {
+    command.add_flag(name, target, meaning)->group(group);
+  };
+  add("--origin", options.is_origin, "starts from its own state, committed at stop (the default)");
+  add("--volatile", options.is_volatile, "starts empty, thrown away at stop");
+  add("--snapshot", options.is_snapshot, "starts from --source, thrown away at stop");
+  add("--origin-snapshot", options.is_origin_snapshot, "starts from --source, committed at stop");
+  add("--read-only", options.read_only, "open the volume read-only");
   command.add_option("--source", options.source, "the volume that a snapshot starts from")
       ->type_name("VID")
       ->group(group);
   add_number(command, "--revisions-to-keep", options.revisions_to_keep, -1,
              "how many earlier states to keep (1); -1: write the committed state itself")
       ->group(group);
-  command.add_flag("--read-only", options.read_only, "open the volume read-only")->group(group);
 }
 
 CLI::App& add_command(CLI::App& app, Options& options, const std::string& name,
@@ -160,6 +155,9 @@ void add_global_options(CLI::App& app, Options& options) {
 
 // What no single option can tell.
 void check(const Options& options) {
+  const int kinds = int{options.is_origin} + int{options.is_volatile} + int{options.is_snapshot} +
+                    int{options.is_origin_snapshot};
+  if (kinds > 1) throw UsageError("a volume is of one kind");
   const bool has_source = options.is_snapshot || options.is_origin_snapshot;
   if (has_source && options.source.empty()) throw UsageError("a snapshot needs --source");
   if (!has_source && !options.source.empty()) {
@@ -169,6 +167,10 @@ void check(const Options& options) {
 
 // The way out for help, version and errors alike: CLI11 signals all of them by exceptions.
 void explain(CLI::App& app, const CLI::ParseError& error, std::string& text) {
+  // Said of an unknown command as well, which comes first here.
+  const bool is_unknown = error.get_name() == "RequiredError" && app.get_subcommands().empty() &&
+                          !app.remaining().empty();
+  if (is_unknown) throw UsageError("not known: " + printable(app.remaining()[0]));
   std::ostringstream out;
   std::ostringstream failure;
   if (app.exit(error, out, failure) != 0) throw UsageError(printable(error.what()));

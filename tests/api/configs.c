@@ -7,9 +7,9 @@
 #include "check.h"
 #include "fixture.h"
 
-static qubes_storage_pool_info *pool_info_of(const qubes_storage_pool_config *config) {
-  qubes_storage_pool *pool = NULL;
-  qubes_storage_pool_info *info = NULL;
+static qubes_storage_pool_info* pool_info_of(const qubes_storage_pool_config* config) {
+  qubes_storage_pool* pool = NULL;
+  qubes_storage_pool_info* info = NULL;
   WORKS(qubes_storage_pool_open, config, &pool);
   WORKS(qubes_storage_pool_get_info, pool, &info);
   qubes_storage_pool_unref(pool);
@@ -17,9 +17,9 @@ static qubes_storage_pool_info *pool_info_of(const qubes_storage_pool_config *co
 }
 
 static void pool_config_defaults(void) {
-  qubes_storage_pool_config *config = NULL;
+  qubes_storage_pool_config* config = NULL;
   WORKS(qubes_storage_pool_config_new, place("absent"), &config);
-  qubes_storage_pool_info *info = pool_info_of(config);
+  qubes_storage_pool_info* info = pool_info_of(config);
   CHECK_TEXT(qubes_storage_pool_info_name(info), "");
   CHECK_TEXT(qubes_storage_pool_info_dir_path(info), place("absent"));
   CHECK_I64(qubes_storage_pool_info_kind(info), QUBES_STORAGE_POOL_REFLINK);
@@ -29,7 +29,7 @@ static void pool_config_defaults(void) {
 }
 
 static void pool_config_setters(void) {
-  qubes_storage_pool_config *config = NULL;
+  qubes_storage_pool_config* config = NULL;
   WORKS(qubes_storage_pool_config_new, place("absent"), &config);
   CHECK(qubes_storage_pool_config_ref(config) == config);
   qubes_storage_pool_config_unref(config);
@@ -47,7 +47,7 @@ static void pool_config_setters(void) {
   FAILS(BAD("setup_check"), qubes_storage_pool_config_set_setup_check, config, -1);
   FAILS(BAD("precache"), qubes_storage_pool_config_set_precache, config, 2);
   FAILS(BAD("precache"), qubes_storage_pool_config_set_precache, config, -1);
-  qubes_storage_pool_info *info = pool_info_of(config);
+  qubes_storage_pool_info* info = pool_info_of(config);
   CHECK_TEXT(qubes_storage_pool_info_name(info), "a label\n\xff");
   CHECK_I64(qubes_storage_pool_info_kind(info), QUBES_STORAGE_POOL_KERNELS);
   CHECK_I64(qubes_storage_pool_info_revisions_to_keep(info), 7);
@@ -61,7 +61,7 @@ static void pool_config_setters(void) {
   qubes_storage_pool_config_unref(config);
 }
 
-static const char *long_text(size_t length) {
+static const char* long_text(size_t length) {
   static char text[10001];
   memset(text, 'x', sizeof text);
   text[length] = '\0';
@@ -69,10 +69,10 @@ static const char *long_text(size_t length) {
 }
 
 static void pool_config_prefixes(void) {
-  static const char *const wrong[] = {"", ".", "..", "/", "a/b", "a/", "/a", "a\n", "\x1b", "\x7f"};
-  qubes_storage_pool_config *config = NULL;
-  qubes_storage_pool *pool = NULL;
-  qubes_storage_volume *volume = UNTOUCHED;
+  static const char* const wrong[] = {"", ".", "..", "/", "a/b", "a/", "/a", "a\n", "\x1b", "\x7f"};
+  qubes_storage_pool_config* config = NULL;
+  qubes_storage_pool* pool = NULL;
+  qubes_storage_volume* volume = UNTOUCHED;
   WORKS(qubes_storage_pool_config_new, place("pool"), &config);
   for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; ++i) {
     FAILS(REFUSED(INVALID), qubes_storage_pool_config_add_prefix, config, wrong[i]);
@@ -101,15 +101,16 @@ static void pool_config_prefixes(void) {
 
 /* Absolute against the current directory of that moment, by the words alone. */
 static void pool_config_relative_path(void) {
-  static const char *const spellings[] = {"pool", "./pool", "pool/", "pool//", "x/../pool", "pool/."};
+  static const char* const spellings[] = {"pool",   "./pool",    "pool/",
+                                          "pool//", "x/../pool", "pool/."};
   char before[4096];
   CHECK(getcwd(before, sizeof before) != NULL);
   CHECK_I64(chdir(place("")), 0);
   for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; ++i) {
-    qubes_storage_pool_config *config = NULL;
+    qubes_storage_pool_config* config = NULL;
     WORKS(qubes_storage_pool_config_new, spellings[i], &config);
     CHECK_I64(chdir("/"), 0);
-    qubes_storage_pool_info *info = pool_info_of(config);
+    qubes_storage_pool_info* info = pool_info_of(config);
     CHECK_TEXT(qubes_storage_pool_info_dir_path(info), place("pool"));
     CHECK_I64(chdir(place("")), 0);
     qubes_storage_pool_info_unref(info);
@@ -119,7 +120,7 @@ static void pool_config_relative_path(void) {
 }
 
 static void volume_config_bounds(void) {
-  qubes_storage_volume_config *config = NULL;
+  qubes_storage_volume_config* config = NULL;
   WORKS(qubes_storage_volume_config_new, &config);
   WORKS(qubes_storage_volume_config_set_size, config, INT64_MAX);
   FAILS(BAD("size_bytes"), qubes_storage_volume_config_set_size, config, (uint64_t)INT64_MAX + 1);
@@ -139,37 +140,37 @@ static void volume_config_bounds(void) {
 
 struct attempt {
   int32_t rw, save_on_stop, snap_on_start, ephemeral, revisions_to_keep;
-  const char *source;
+  const char* source;
   int32_t code;
 };
 
 static void volume_config_contradictions(void) {
-  static const char *const other = "appvms/work/root";
+  static const char* const other = "appvms/work/root";
   const struct attempt attempts[] = {
-      {0, 0, 1, 0, 1, NULL, QUBES_STORAGE_INVALID},         /* no source */
-      {0, 0, 1, 0, 1, "", QUBES_STORAGE_INVALID},           /* no source */
-      {0, 1, 0, 0, 1, other, QUBES_STORAGE_INVALID},        /* a source without use */
-      {0, 0, 0, 0, 1, other, QUBES_STORAGE_INVALID},        /* a source without use */
+      {0, 0, 1, 0, 1, NULL, QUBES_STORAGE_INVALID},                  /* no source */
+      {0, 0, 1, 0, 1, "", QUBES_STORAGE_INVALID},                    /* no source */
+      {0, 1, 0, 0, 1, other, QUBES_STORAGE_INVALID},                 /* a source without use */
+      {0, 0, 0, 0, 1, other, QUBES_STORAGE_INVALID},                 /* a source without use */
       {0, 0, 1, 0, 1, "appvms/work/private", QUBES_STORAGE_INVALID}, /* itself */
       {0, 0, 1, 0, 1, "appvms/../root", QUBES_STORAGE_INVALID},
       {0, 0, 1, 0, 1, "strange/work/root", QUBES_STORAGE_INVALID},
       {0, 0, 1, 0, 1, "/appvms/work/root", QUBES_STORAGE_INVALID},
-      {0, 0, 0, 1, 1, NULL, QUBES_STORAGE_INVALID},         /* ephemeral and not rw */
-      {1, 1, 0, 1, 1, NULL, QUBES_STORAGE_INVALID},         /* ephemeral and saved */
-      {1, 0, 1, 1, 1, other, QUBES_STORAGE_INVALID},        /* ephemeral and a snapshot */
-      {1, 0, 0, 0, -1, NULL, QUBES_STORAGE_INVALID},        /* -1 and volatile */
-      {1, 0, 1, 0, -1, other, QUBES_STORAGE_INVALID},       /* -1 and a snapshot */
-      {1, 1, 1, 0, -1, other, QUBES_STORAGE_INVALID},       /* -1 and an origin_snapshot */
+      {0, 0, 0, 1, 1, NULL, QUBES_STORAGE_INVALID},   /* ephemeral and not rw */
+      {1, 1, 0, 1, 1, NULL, QUBES_STORAGE_INVALID},   /* ephemeral and saved */
+      {1, 0, 1, 1, 1, other, QUBES_STORAGE_INVALID},  /* ephemeral and a snapshot */
+      {1, 0, 0, 0, -1, NULL, QUBES_STORAGE_INVALID},  /* -1 and volatile */
+      {1, 0, 1, 0, -1, other, QUBES_STORAGE_INVALID}, /* -1 and a snapshot */
+      {1, 1, 1, 0, -1, other, QUBES_STORAGE_INVALID}, /* -1 and an origin_snapshot */
       {1, 0, 0, 1, 0, NULL, QUBES_STORAGE_OK},
       {1, 1, 0, 0, -1, NULL, QUBES_STORAGE_OK},
       {1, 1, 1, 0, 0, other, QUBES_STORAGE_OK},
       {0, 0, 1, 0, 1, "vm-templates/debian/root", QUBES_STORAGE_OK},
   };
-  qubes_storage_pool *pool = open_pool();
+  qubes_storage_pool* pool = open_pool();
   for (size_t i = 0; i < sizeof attempts / sizeof attempts[0]; ++i) {
-    const struct attempt *const a = &attempts[i];
-    qubes_storage_volume_config *config = NULL;
-    qubes_storage_volume *volume = UNTOUCHED;
+    const struct attempt* const a = &attempts[i];
+    qubes_storage_volume_config* config = NULL;
+    qubes_storage_volume* volume = UNTOUCHED;
     WORKS(qubes_storage_volume_config_new, &config);
     WORKS(qubes_storage_volume_config_set_rw, config, a->rw);
     WORKS(qubes_storage_volume_config_set_save_on_stop, config, a->save_on_stop);

@@ -7,10 +7,11 @@
 #include "fixture.h"
 
 static void version_and_codes(void) {
-  static const char *const names[] = {
-      "OK",          "INVALID", "NOT_FOUND", "EXISTS",  "BUSY",    "DIRTY",
-      "READ_ONLY",   "NOT_SUPPORTED", "NO_SPACE",  "IO", "CORRUPT", "OFFLINE",
-      "CANCELLED",   "TIMEOUT", "NO_MEMORY", "INTERNAL", "UNKNOWN_OUTCOME",
+  static const char* const names[] = {
+      "OK",       "INVALID",         "NOT_FOUND",     "EXISTS",   "BUSY",
+      "DIRTY",    "READ_ONLY",       "NOT_SUPPORTED", "NO_SPACE", "IO",
+      "CORRUPT",  "OFFLINE",         "CANCELLED",     "TIMEOUT",  "NO_MEMORY",
+      "INTERNAL", "UNKNOWN_OUTCOME",
   };
   unsigned major = 99, minor = 99, patch = 99;
   char rest = 0;
@@ -39,13 +40,13 @@ static void no_error(void) {
 
 /* What an error says about the kernel's refusal, and about a hostile path. */
 static void error_of_the_kernel(void) {
-  qubes_storage_error *error = NULL;
-  const char *const path = place("a'b\n\x1b[2J\xff/x");
+  qubes_storage_error* error = NULL;
+  const char* const path = place("a'b\n\x1b[2J\xff/x");
   CHECK_I64(qubes_storage_file_resize(path, 1, &error), QUBES_STORAGE_NOT_FOUND);
   CHECK_I64(qubes_storage_error_code(error), QUBES_STORAGE_NOT_FOUND);
   CHECK_I64(qubes_storage_error_errno(error), ENOENT);
   CHECK(strncmp(qubes_storage_error_path(error), root, strlen(root)) == 0);
-  const char *const message = qubes_storage_error_message(error);
+  const char* const message = qubes_storage_error_message(error);
   CHECK(strstr(message, qubes_storage_error_step(error)) != NULL);
   CHECK(strpbrk(message, "\n\x1b\xff") == NULL);
   CHECK(strstr(message, "\\x1b[2J\\xff") != NULL);
@@ -61,8 +62,8 @@ static void error_of_the_kernel(void) {
 
 /* A success leaves the place for the error alone, a failure takes whatever is there. */
 static void place_for_the_error(void) {
-  qubes_storage_error *error = UNTOUCHED;
-  qubes_storage_volume_config *config = NULL;
+  qubes_storage_error* error = UNTOUCHED;
+  qubes_storage_volume_config* config = NULL;
   CHECK_I64(qubes_storage_volume_config_new(&config, &error), QUBES_STORAGE_OK);
   CHECK(error == UNTOUCHED);
   CHECK_I64(qubes_storage_volume_config_set_rw(config, 2, &error), QUBES_STORAGE_INVALID);
@@ -96,13 +97,13 @@ static void null_references(void) {
 
 /* A second reference keeps each snapshot alive, also when all that it came from is gone. */
 static void snapshots_outlive_everything(void) {
-  qubes_storage_pool *pool = new_pool();
-  qubes_storage_volume *volume = new_origin(pool, "appvms/work/private", "one");
-  qubes_storage_pool_info *pool_info = NULL;
-  qubes_storage_volumes *volumes = NULL;
-  qubes_storage_report *report = NULL;
-  qubes_storage_volume_info *info = NULL;
-  qubes_storage_revisions *revisions = NULL;
+  qubes_storage_pool* pool = new_pool();
+  qubes_storage_volume* volume = new_origin(pool, "appvms/work/private", "one");
+  qubes_storage_pool_info* pool_info = NULL;
+  qubes_storage_volumes* volumes = NULL;
+  qubes_storage_report* report = NULL;
+  qubes_storage_volume_info* info = NULL;
+  qubes_storage_revisions* revisions = NULL;
   run_session(volume, "two");
   WORKS(qubes_storage_volume_start, volume, 0);
   WORKS(qubes_storage_pool_get_info, pool, &pool_info);
@@ -138,8 +139,8 @@ static void snapshots_outlive_everything(void) {
 /* In every order: the volume works as long as it has a reference, whoever went before it. */
 static void volume_outlives_pool(void) {
   for (int order = 0; order < 4; ++order) {
-    qubes_storage_pool *pool = order == 0 ? new_pool() : open_pool();
-    qubes_storage_volume *volume = new_volume(pool, "appvms/work/private", &origin_kind);
+    qubes_storage_pool* pool = order == 0 ? new_pool() : open_pool();
+    qubes_storage_volume* volume = new_volume(pool, "appvms/work/private", &origin_kind);
     if (order == 0) WORKS(qubes_storage_volume_create, volume, 0);
     CHECK(qubes_storage_pool_ref(pool) == pool);
     CHECK(qubes_storage_volume_ref(volume) == volume);
@@ -156,9 +157,9 @@ static void volume_outlives_pool(void) {
 }
 
 static void configs_are_copied(void) {
-  qubes_storage_volume_config *config = NULL;
-  qubes_storage_pool *pool = new_pool();
-  qubes_storage_volume *volume = NULL;
+  qubes_storage_volume_config* config = NULL;
+  qubes_storage_pool* pool = new_pool();
+  qubes_storage_volume* volume = NULL;
   WORKS(qubes_storage_volume_config_new, &config);
   CHECK(qubes_storage_volume_config_ref(config) == config);
   qubes_storage_volume_config_unref(config);

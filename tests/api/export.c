@@ -10,8 +10,8 @@
 #define VID "appvms/work/private"
 
 static void export_descriptor(void) {
-  qubes_storage_pool *pool = new_pool();
-  qubes_storage_volume *volume = new_origin(pool, VID, "one");
+  qubes_storage_pool* pool = new_pool();
+  qubes_storage_volume* volume = new_origin(pool, VID, "one");
   int fd = -1;
   WORKS(qubes_storage_volume_export_fd, volume, 0, &fd);
   CHECK(fd >= 0);
@@ -33,13 +33,13 @@ static void export_descriptor(void) {
 }
 
 static void export_to_refusals(void) {
-  qubes_storage_pool *pool = new_pool();
-  qubes_storage_volume *volume = new_origin(pool, VID, "one");
+  qubes_storage_pool* pool = new_pool();
+  qubes_storage_volume* volume = new_origin(pool, VID, "one");
   make_file(place("target"), 100, "old");
   const int reading = open(place("target"), O_RDONLY | O_CLOEXEC);
   const int appending = open(place("target"), O_WRONLY | O_APPEND | O_CLOEXEC);
   const int own = open(image_of(volume, ".img"), O_RDWR | O_CLOEXEC);
-  char *before = listing(place(""));
+  char* before = listing(place(""));
   FAILS(BAD("fd"), qubes_storage_volume_export_to, volume, -1, NULL, NULL, 0);
   FAILS(BAD("fd"), qubes_storage_volume_export_to, volume, INT32_MIN, NULL, NULL, 0);
   const int closed = closed_descriptor();
@@ -59,8 +59,8 @@ static void export_to_refusals(void) {
 }
 
 static void export_to_file(void) {
-  qubes_storage_pool *pool = new_pool();
-  qubes_storage_volume *volume = new_origin(pool, VID, "one");
+  qubes_storage_pool* pool = new_pool();
+  qubes_storage_volume* volume = new_origin(pool, VID, "one");
   make_file(place("target"), 5 * kMiB, "what it held is replaced");
   write_text(place("target"), 4 * kMiB, "also beyond the end");
   const int fd = open(place("target"), O_RDWR | O_CLOEXEC);
@@ -82,8 +82,8 @@ static void export_to_file(void) {
 }
 
 static void export_to_pipe(void) {
-  qubes_storage_pool *pool = new_pool();
-  qubes_storage_volume *volume = new_origin(pool, VID, "one");
+  qubes_storage_pool* pool = new_pool();
+  qubes_storage_volume* volume = new_origin(pool, VID, "one");
   int ends[2];
   char data[32 * kKiB + 10];
   WORKS(qubes_storage_volume_resize, volume, 32 * kKiB, QUBES_STORAGE_RESIZE_SHRINK);
@@ -107,9 +107,9 @@ static void export_to_pipe(void) {
 
 /* Into another volume's import, as two pools do it that know nothing of each other. */
 static void export_to_import(void) {
-  qubes_storage_pool *pool = new_pool();
-  qubes_storage_volume *volume = new_origin(pool, VID, "one");
-  qubes_storage_volume *other = new_volume(pool, SOURCE, &origin_kind);
+  qubes_storage_pool* pool = new_pool();
+  qubes_storage_volume* volume = new_origin(pool, VID, "one");
+  qubes_storage_volume* other = new_volume(pool, SOURCE, &origin_kind);
   int fd = -1;
   WORKS(qubes_storage_volume_export_fd, volume, 0, &fd);
   WORKS(qubes_storage_volume_import_fd, other, fd, SIZE_OF_VOLUME, NULL, NULL, 0);

@@ -11,12 +11,12 @@ enum { kKiB = 1024, kMiB = 1024 * 1024 };
 #define KEEP_OF_POOL (-100)
 
 /* The directory given to the program, absolute, and whether its filesystem shares blocks. */
-extern const char *root;
+extern const char* root;
 extern int has_reflink;
 
 /* A test and the directory that it has for itself. */
 struct test {
-  const char *name;
+  const char* name;
   void (*run)(void);
 };
 extern const struct test error_tests[], config_tests[], pool_tests[], vid_tests[], life_tests[],
@@ -24,13 +24,13 @@ extern const struct test error_tests[], config_tests[], pool_tests[], vid_tests[
     thread_tests[], resize_tests[], null_tests[];
 
 /* `ROOT/NAME-OF-THE-TEST` + `/` + `name`, in one of a few buffers that are used in turn. */
-const char *place(const char *name);
-const char *joined(const char *directory, const char *name);
-void enter_test(const char *name);
+const char* place(const char* name);
+const char* joined(const char* directory, const char* name);
+void enter_test(const char* name);
 
 struct kind {
   int save_on_stop;
-  const char *source; /* NULL: not snap_on_start */
+  const char* source; /* NULL: not snap_on_start */
   int32_t revisions_to_keep;
   int rw;
 };
@@ -39,37 +39,38 @@ extern const struct kind snapshot_kind, origin_snapshot_kind;       /* of SOURCE
 #define SOURCE "vm-templates/debian/root"
 
 /* The pool `place("pool")`: opened; set up as well. */
-qubes_storage_pool *open_pool(void);
-qubes_storage_pool *new_pool(void);
-qubes_storage_volume *new_volume(qubes_storage_pool *pool, const char *vid,
-                                 const struct kind *kind);
+qubes_storage_pool* open_pool(void);
+qubes_storage_pool* new_pool(void);
+qubes_storage_volume* new_volume(qubes_storage_pool* pool, const char* vid,
+                                 const struct kind* kind);
 /* A saved volume whose committed state begins with `text`. Its handle; it has no revision. */
-qubes_storage_volume *new_origin(qubes_storage_pool *pool, const char *vid, const char *text);
+qubes_storage_volume* new_origin(qubes_storage_pool* pool, const char* vid, const char* text);
 /* A session that writes `text` at the beginning. */
-void run_session(qubes_storage_volume *volume, const char *text);
+void run_session(qubes_storage_volume* volume, const char* text);
 
-void make_directory(const char *path);
-void make_file(const char *path, uint64_t size, const char *text);
-void write_text(const char *path, off_t offset, const char *text);
-int has_text(const char *path, off_t offset, const char *text);
-int fd_has_text(int fd, off_t offset, const char *text);
-int is_there(const char *path);
-uint64_t size_of(const char *path);
-uint64_t allocated(const char *path);
-ino_t inode_of(const char *path);
+void make_directory(const char* path);
+void make_file(const char* path, uint64_t size, const char* text);
+void write_text(const char* path, off_t offset, const char* text);
+int has_text(const char* path, off_t offset, const char* text);
+int fd_has_text(int fd, off_t offset, const char* text);
+int is_there(const char* path);
+uint64_t size_of(const char* path);
+uint64_t allocated(const char* path);
+ino_t inode_of(const char* path);
 /* The path of the volume's file with another ending: ".img", "-import.img", "-precache.img". */
-const char *image_of(const qubes_storage_volume *volume, const char *ending);
+const char* image_of(const qubes_storage_volume* volume, const char* ending);
 
-/* All below `directory`: name, type, mode, size, inode, links. For free(). Drain the pool before. */
-char *listing(const char *directory);
+/* All below `directory`: name, type, mode, size, inode, links. For free(). Drain the pool before.
+ */
+char* listing(const char* directory);
 /* Whether it is what `before` says; frees that, and prints both where not. */
-int is_unchanged(const char *directory, char *before);
+int is_unchanged(const char* directory, char* before);
 
 /* Numbers of a volume's snapshot, asked anew each time. */
-uint64_t volume_size(qubes_storage_volume *volume);
-int volume_is_started(qubes_storage_volume *volume);
-size_t revisions_of(qubes_storage_volume *volume);
-uint64_t newest_revision(qubes_storage_volume *volume);
+uint64_t volume_size(qubes_storage_volume* volume);
+int volume_is_started(qubes_storage_volume* volume);
+size_t revisions_of(qubes_storage_volume* volume);
+uint64_t newest_revision(qubes_storage_volume* volume);
 
 /* Entries in /proc/self/fd and /proc/self/task. */
 int count_descriptors(void);
@@ -78,9 +79,9 @@ int count_threads(void);
 int closed_descriptor(void);
 
 /* A progress function that counts its calls in *(int *)opaque, and one that stops the second. */
-int32_t count_calls(void *opaque, uint64_t bytes_done, uint64_t bytes_total);
-int32_t stop_at_once(void *opaque, uint64_t bytes_done, uint64_t bytes_total);
+int32_t count_calls(void* opaque, uint64_t bytes_done, uint64_t bytes_total);
+int32_t stop_at_once(void* opaque, uint64_t bytes_done, uint64_t bytes_total);
 
-void die(const char *what);
+void die(const char* what);
 
 #endif

@@ -6,9 +6,9 @@
 #define VID "appvms/work/private"
 
 static void unknown_flags(void) {
-  qubes_storage_pool *pool = new_pool();
-  qubes_storage_volume *volume = new_origin(pool, VID, "one");
-  char *before = listing(place("pool"));
+  qubes_storage_pool* pool = new_pool();
+  qubes_storage_volume* volume = new_origin(pool, VID, "one");
+  char* before = listing(place("pool"));
   int fd = 77;
   for (int bit = 0; bit < 32; ++bit) {
     const uint32_t flags = (uint32_t)1 << bit;
@@ -34,19 +34,20 @@ static void unknown_flags(void) {
 }
 
 static void create_and_remove(void) {
-  qubes_storage_pool *pool = new_pool();
-  qubes_storage_volume *volume = new_volume(pool, VID, &origin_kind);
+  qubes_storage_pool* pool = new_pool();
+  qubes_storage_volume* volume = new_volume(pool, VID, &origin_kind);
   CHECK_TEXT(qubes_storage_volume_vid(volume), VID);
   CHECK_TEXT(qubes_storage_volume_path(volume), place("pool/appvms/work/private-dirty.img"));
-  CHECK_TEXT(qubes_storage_volume_import_path(volume), place("pool/appvms/work/private-import.img"));
-  char *before = listing(place("pool"));
+  CHECK_TEXT(qubes_storage_volume_import_path(volume),
+             place("pool/appvms/work/private-import.img"));
+  char* before = listing(place("pool"));
   WORKS(qubes_storage_volume_create, volume, 0);
   CHECK_U64(size_of(image_of(volume, ".img")), SIZE_OF_VOLUME);
   CHECK_U64(allocated(image_of(volume, ".img")), 0);
   WORKS(qubes_storage_volume_verify, volume);
   WORKS(qubes_storage_pool_drain, pool);
   CHECK_I64(is_there(image_of(volume, "-precache.img")), has_reflink);
-  char *created = listing(place("pool"));
+  char* created = listing(place("pool"));
   FAILS(REFUSED_AT(EXISTS, NULL, VID), qubes_storage_volume_create, volume, 0);
   CHECK(is_unchanged(place("pool"), created));
   run_session(volume, "one");
@@ -66,9 +67,9 @@ static void create_and_remove(void) {
 
 /* All that is asked of a saved volume of which nothing is there. */
 static void not_there(void) {
-  qubes_storage_pool *pool = new_pool();
-  qubes_storage_volume *volume = new_volume(pool, VID, &origin_kind);
-  char *before = listing(place("pool"));
+  qubes_storage_pool* pool = new_pool();
+  qubes_storage_volume* volume = new_volume(pool, VID, &origin_kind);
+  char* before = listing(place("pool"));
   for (int turn = 0; turn < 2; ++turn) {
     int fd = 77;
     FAILS(CODE(NOT_FOUND), qubes_storage_volume_verify, volume);
@@ -95,15 +96,15 @@ static void not_there(void) {
 }
 
 static void sessions(void) {
-  qubes_storage_pool *pool = new_pool();
-  qubes_storage_volume *volume = new_origin(pool, VID, "one");
+  qubes_storage_pool* pool = new_pool();
+  qubes_storage_volume* volume = new_origin(pool, VID, "one");
   WORKS(qubes_storage_volume_stop, volume, 0); /* without a session: nothing to do */
   WORKS(qubes_storage_volume_discard, volume, 0);
   WORKS(qubes_storage_volume_start, volume, 0);
   CHECK(has_text(qubes_storage_volume_path(volume), 0, "one"));
   write_text(qubes_storage_volume_path(volume), 0, "two");
   WORKS(qubes_storage_volume_start, volume, 0); /* resumed */
-  qubes_storage_volume *again = new_volume(pool, VID, &origin_kind);
+  qubes_storage_volume* again = new_volume(pool, VID, &origin_kind);
   WORKS(qubes_storage_volume_start, again, 0);
   qubes_storage_volume_unref(again);
   CHECK(has_text(qubes_storage_volume_path(volume), 0, "two"));
@@ -132,11 +133,11 @@ static void sessions(void) {
 
 /* A session is all there is: what a crash on a filesystem may leave, or a user's hand. */
 static void session_alone(void) {
-  qubes_storage_pool *pool = new_pool();
-  qubes_storage_volume *volume = new_volume(pool, VID, &origin_kind);
+  qubes_storage_pool* pool = new_pool();
+  qubes_storage_volume* volume = new_volume(pool, VID, &origin_kind);
   make_directory(place("pool/appvms/work"));
   make_file(qubes_storage_volume_path(volume), 4096, "all");
-  char *before = listing(place("pool"));
+  char* before = listing(place("pool"));
   int fd = 77;
   FAILS(REFUSED(NOT_SUPPORTED), qubes_storage_volume_discard, volume, 0);
   FAILS(REFUSED(EXISTS), qubes_storage_volume_create, volume, 0);
@@ -154,9 +155,9 @@ static void session_alone(void) {
 }
 
 static void reverts(void) {
-  qubes_storage_pool *pool = new_pool();
-  qubes_storage_volume *volume = new_origin(pool, VID, "one");
-  char *before = listing(place("pool"));
+  qubes_storage_pool* pool = new_pool();
+  qubes_storage_volume* volume = new_origin(pool, VID, "one");
+  char* before = listing(place("pool"));
   FAILS(REFUSED(NOT_FOUND), qubes_storage_volume_revert, volume, 0, 0);
   FAILS(REFUSED(NOT_FOUND), qubes_storage_volume_revert, volume, 1, 0);
   FAILS(REFUSED(NOT_FOUND), qubes_storage_volume_revert, volume, UINT64_MAX, 0);
@@ -191,8 +192,11 @@ static void reverts(void) {
 }
 
 const struct test life_tests[] = {
-    {"unknown_flags", unknown_flags}, {"create_and_remove", create_and_remove},
-    {"not_there", not_there},         {"sessions", sessions},
-    {"session_alone", session_alone}, {"reverts", reverts},
+    {"unknown_flags", unknown_flags},
+    {"create_and_remove", create_and_remove},
+    {"not_there", not_there},
+    {"sessions", sessions},
+    {"session_alone", session_alone},
+    {"reverts", reverts},
     {NULL, NULL},
 };

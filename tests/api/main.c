@@ -12,7 +12,7 @@
 
 enum { kSecondsMax = 300 };
 
-static const struct test *const groups[] = {
+static const struct test* const groups[] = {
     error_tests,  config_tests, null_tests,   pool_tests,     vid_tests,
     life_tests,   kind_tests,   resize_tests, import_tests,   export_tests,
     kernel_tests, block_tests,  thread_tests, property_tests,
@@ -25,7 +25,7 @@ static void find_filesystem(void) {
 }
 
 /* Each leaves no descriptor and no thread behind. */
-static void run(const struct test *test) {
+static void run(const struct test* test) {
   const int descriptors = count_descriptors();
   const int threads = count_threads();
   enter_test(test->name);
@@ -35,7 +35,7 @@ static void run(const struct test *test) {
   }
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   if (argc < 2) {
     fprintf(stderr, "usage: %s DIRECTORY [PART-OF-A-NAME]\n", argv[0]);
     return 2;
@@ -45,10 +45,10 @@ int main(int argc, char **argv) {
   alarm(kSecondsMax); /* a hang is a failure */
   find_filesystem();
   for (size_t group = 0; group < sizeof groups / sizeof groups[0]; ++group) {
-    for (const struct test *test = groups[group]; test->name != NULL; ++test) {
+    for (const struct test* test = groups[group]; test->name != NULL; ++test) {
       if (argc < 3 || strstr(test->name, argv[2]) != NULL) run(test);
     }
   }
-  free((void *)root);
+  free((void*)root);
   return check_summary();
 }

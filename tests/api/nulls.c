@@ -4,7 +4,7 @@
 #include "fixture.h"
 
 static void nothing_configs(void) {
-  qubes_storage_pool_config *pool_config = UNTOUCHED;
+  qubes_storage_pool_config* pool_config = UNTOUCHED;
   FAILS(BAD("dir_path"), qubes_storage_pool_config_new, NULL, &pool_config);
   FAILS(BAD("dir_path"), qubes_storage_pool_config_new, "", &pool_config);
   CHECK(pool_config == UNTOUCHED);
@@ -26,8 +26,8 @@ static void nothing_configs(void) {
 }
 
 static void nothing_strings(void) {
-  qubes_storage_pool_config *pool_config = NULL;
-  qubes_storage_volume_config *config = NULL;
+  qubes_storage_pool_config* pool_config = NULL;
+  qubes_storage_volume_config* config = NULL;
   WORKS(qubes_storage_pool_config_new, "/tmp", &pool_config);
   FAILS(BAD("name"), qubes_storage_pool_config_set_name, pool_config, NULL);
   FAILS(BAD("prefix"), qubes_storage_pool_config_add_prefix, pool_config, NULL);
@@ -38,13 +38,13 @@ static void nothing_strings(void) {
 }
 
 static void nothing_pools(void) {
-  qubes_storage_pool *pool = UNTOUCHED;
-  qubes_storage_pool_config *config = NULL;
-  qubes_storage_pool_info *info = UNTOUCHED;
-  qubes_storage_volumes *volumes = UNTOUCHED;
-  qubes_storage_report *report = UNTOUCHED;
-  qubes_storage_volume *volume = UNTOUCHED;
-  const char *const candidates[] = {"/", NULL};
+  qubes_storage_pool* pool = UNTOUCHED;
+  qubes_storage_pool_config* config = NULL;
+  qubes_storage_pool_info* info = UNTOUCHED;
+  qubes_storage_volumes* volumes = UNTOUCHED;
+  qubes_storage_report* report = UNTOUCHED;
+  qubes_storage_volume* volume = UNTOUCHED;
+  const char* const candidates[] = {"/", NULL};
   int64_t index = 77;
   WORKS(qubes_storage_pool_config_new, place("pool"), &config);
   FAILS(BAD("config"), qubes_storage_pool_open, NULL, &pool);
@@ -76,8 +76,8 @@ static void nothing_pools(void) {
 
 static void nothing_verbs(void) {
   int fd = 77;
-  qubes_storage_volume_info *info = UNTOUCHED;
-  qubes_storage_revisions *revisions = UNTOUCHED;
+  qubes_storage_volume_info* info = UNTOUCHED;
+  qubes_storage_revisions* revisions = UNTOUCHED;
   FAILS(BAD("volume"), qubes_storage_volume_create, NULL, 0);
   FAILS(BAD("volume"), qubes_storage_volume_verify, NULL);
   FAILS(BAD("volume"), qubes_storage_volume_remove, NULL, 0);
@@ -103,9 +103,9 @@ static void nothing_verbs(void) {
 }
 
 static void nothing_verb_outputs(void) {
-  qubes_storage_pool *pool = new_pool();
-  qubes_storage_volume *volume = new_origin(pool, "appvms/work/private", "one");
-  char *before = listing(place("pool"));
+  qubes_storage_pool* pool = new_pool();
+  qubes_storage_volume* volume = new_origin(pool, "appvms/work/private", "one");
+  char* before = listing(place("pool"));
   FAILS(CODE(INVALID), qubes_storage_volume_import_volume, NULL, volume, NULL, NULL, 0);
   FAILS(BAD("source"), qubes_storage_volume_import_volume, volume, NULL, NULL, NULL, 0);
   FAILS(BAD("fd"), qubes_storage_volume_export_fd, volume, 0, NULL);

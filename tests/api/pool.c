@@ -8,19 +8,19 @@
 #include "fixture.h"
 
 static void setup_makes_directories(void) {
-  qubes_storage_pool_config *config = NULL;
-  qubes_storage_pool *pool = NULL;
+  qubes_storage_pool_config* config = NULL;
+  qubes_storage_pool* pool = NULL;
   WORKS(qubes_storage_pool_config_new, place("pool"), &config);
   WORKS(qubes_storage_pool_open, config, &pool);
   CHECK(!is_there(place("pool")));
   if (has_reflink) {
     WORKS(qubes_storage_pool_setup, pool);
     CHECK(is_there(place("pool/appvms")) && is_there(place("pool/vm-templates")));
-    char *before = listing(place("pool"));
+    char* before = listing(place("pool"));
     WORKS(qubes_storage_pool_setup, pool); /* what is there stays */
     CHECK(is_unchanged(place("pool"), before));
   } else {
-    char *before = listing(place(""));
+    char* before = listing(place(""));
     FAILS(REFUSED_AT(NOT_SUPPORTED, NULL, place("pool")), qubes_storage_pool_setup, pool);
     CHECK(is_unchanged(place(""), before)); /* it removed what it made */
     make_directory(place("pool"));
@@ -38,9 +38,9 @@ static void setup_makes_directories(void) {
   qubes_storage_pool_config_unref(config);
 }
 
-static int32_t setup_of(const char *path) {
-  qubes_storage_pool_config *config = NULL;
-  qubes_storage_pool *pool = NULL;
+static int32_t setup_of(const char* path) {
+  qubes_storage_pool_config* config = NULL;
+  qubes_storage_pool* pool = NULL;
   WORKS(qubes_storage_pool_config_new, path, &config);
   WORKS(qubes_storage_pool_config_set_setup_check, config, 0);
   WORKS(qubes_storage_pool_open, config, &pool);
@@ -55,7 +55,7 @@ static void setup_refusals(void) {
   memset(too_long, 'x', sizeof too_long - 1);
   too_long[sizeof too_long - 1] = '\0';
   make_file(place("file"), 0, NULL);
-  char *before = listing(place(""));
+  char* before = listing(place(""));
   CHECK_I64(setup_of(place("absent/pool")), QUBES_STORAGE_OFFLINE); /* one level only */
   CHECK_I64(setup_of("/"), QUBES_STORAGE_INVALID);
   CHECK_I64(setup_of(place(too_long)), QUBES_STORAGE_INVALID);
@@ -65,11 +65,11 @@ static void setup_refusals(void) {
 }
 
 static void offline_pool(void) {
-  qubes_storage_pool *pool = open_pool();
-  qubes_storage_pool_info *info = NULL;
-  qubes_storage_volumes *volumes = UNTOUCHED;
-  qubes_storage_report *report = UNTOUCHED;
-  const char *const candidates[] = {"/"};
+  qubes_storage_pool* pool = open_pool();
+  qubes_storage_pool_info* info = NULL;
+  qubes_storage_volumes* volumes = UNTOUCHED;
+  qubes_storage_report* report = UNTOUCHED;
+  const char* const candidates[] = {"/"};
   int64_t index = 77;
   WORKS(qubes_storage_pool_get_info, pool, &info);
   CHECK_I64(qubes_storage_pool_info_is_online(info), 0);
@@ -94,11 +94,11 @@ static void offline_pool(void) {
 
 /* Each verb, on a volume of each kind, while the pool's directory is away and when it is back. */
 static void offline_volumes(void) {
-  const struct kind *const kinds[] = {&volatile_kind, &origin_kind, &in_place_kind, &snapshot_kind,
+  const struct kind* const kinds[] = {&volatile_kind, &origin_kind, &in_place_kind, &snapshot_kind,
                                       &origin_snapshot_kind};
-  qubes_storage_pool *pool = open_pool();
+  qubes_storage_pool* pool = open_pool();
   for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; ++i) {
-    qubes_storage_volume *volume = new_volume(pool, "appvms/work/private", kinds[i]);
+    qubes_storage_volume* volume = new_volume(pool, "appvms/work/private", kinds[i]);
     int fd = 77;
     FAILS(CODE(OFFLINE), qubes_storage_volume_create, volume, 0);
     FAILS(CODE(OFFLINE), qubes_storage_volume_verify, volume);
@@ -120,7 +120,7 @@ static void offline_volumes(void) {
     qubes_storage_volume_unref(volume);
   }
   CHECK(!is_there(place("pool")));
-  qubes_storage_volume *volume = new_volume(pool, "appvms/work/private", &origin_kind);
+  qubes_storage_volume* volume = new_volume(pool, "appvms/work/private", &origin_kind);
   WORKS(qubes_storage_pool_setup, pool);
   WORKS(qubes_storage_volume_create, volume, 0);
   run_session(volume, "back");
@@ -129,8 +129,8 @@ static void offline_volumes(void) {
 }
 
 static void online_info(void) {
-  qubes_storage_pool *pool = new_pool();
-  qubes_storage_pool_info *info = NULL;
+  qubes_storage_pool* pool = new_pool();
+  qubes_storage_pool_info* info = NULL;
   struct stat of_root;
   WORKS(qubes_storage_pool_get_info, pool, &info);
   CHECK_I64(qubes_storage_pool_info_is_online(info), 1);
@@ -156,8 +156,8 @@ static void online_info(void) {
 
 /* Sorted, and only what has an image, a session or a revision; what is foreign is left alone. */
 static void list_of_volumes(void) {
-  qubes_storage_pool *pool = new_pool();
-  qubes_storage_volumes *volumes = NULL;
+  qubes_storage_pool* pool = new_pool();
+  qubes_storage_volumes* volumes = NULL;
   WORKS(qubes_storage_pool_list, pool, &volumes);
   CHECK_U64(qubes_storage_volumes_count(volumes), 0);
   CHECK_TEXT(qubes_storage_volumes_vid(volumes, 0), NULL);
@@ -177,7 +177,7 @@ static void list_of_volumes(void) {
   make_file(place("pool/appvms/a/cache-precache.img"), 0, NULL);
   make_file(place("pool/appvms/a/temporary.img~abcdefgh"), 0, NULL);
   make_file(place("pool/appvms/a/private.img"), 0, NULL);
-  char *before = listing(place("pool"));
+  char* before = listing(place("pool"));
   WORKS(qubes_storage_pool_list, pool, &volumes);
   CHECK_U64(qubes_storage_volumes_count(volumes), 4);
   CHECK_TEXT(qubes_storage_volumes_vid(volumes, 0), "appvms/a/private");
@@ -191,7 +191,7 @@ static void list_of_volumes(void) {
   qubes_storage_pool_unref(pool);
 }
 
-static int report_has(const qubes_storage_report *report, const char *vid, const char *word) {
+static int report_has(const qubes_storage_report* report, const char* vid, const char* word) {
   for (size_t i = 0; i < qubes_storage_report_count(report); ++i) {
     if (strcmp(qubes_storage_report_vid(report, i), vid) == 0 &&
         strstr(qubes_storage_report_finding(report, i), word) != NULL) {
@@ -202,8 +202,8 @@ static int report_has(const qubes_storage_report *report, const char *vid, const
 }
 
 static void recover_what_crashes_left(void) {
-  qubes_storage_pool *pool = new_pool();
-  qubes_storage_report *report = NULL;
+  qubes_storage_pool* pool = new_pool();
+  qubes_storage_report* report = NULL;
   WORKS(qubes_storage_pool_recover, pool, &report);
   CHECK_U64(qubes_storage_report_count(report), 0);
   qubes_storage_report_unref(report);
@@ -238,17 +238,17 @@ static void recover_what_crashes_left(void) {
   qubes_storage_pool_unref(pool);
 }
 
-static int64_t container(qubes_storage_pool *pool, const char *a, const char *b, const char *c) {
-  const char *const candidates[] = {a, b, c};
+static int64_t container(qubes_storage_pool* pool, const char* a, const char* b, const char* c) {
+  const char* const candidates[] = {a, b, c};
   int64_t index = 77;
   WORKS(qubes_storage_pool_included_in, pool, candidates, 3, &index);
   return index;
 }
 
 static void which_contains_it(void) {
-  static const char *const wrong[] = {"", "relative", "VG/", "VG/a/b", "./x/y"};
-  qubes_storage_pool *pool = new_pool();
-  const char *const here = place("pool");
+  static const char* const wrong[] = {"", "relative", "VG/", "VG/a/b", "./x/y"};
+  qubes_storage_pool* pool = new_pool();
+  const char* const here = place("pool");
   int64_t index = 77;
   WORKS(qubes_storage_pool_included_in, pool, NULL, 0, &index);
   CHECK_I64(index, -1);
@@ -260,7 +260,7 @@ static void which_contains_it(void) {
   CHECK_I64(container(pool, "/usr", place("link"), "/etc"), 1);
   CHECK_I64(container(pool, "/usr", "/", "//"), 1); /* the first of two that are one */
   for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; ++i) {
-    const char *const candidates[] = {"/", wrong[i]};
+    const char* const candidates[] = {"/", wrong[i]};
     index = 77;
     FAILS(REFUSED(INVALID), qubes_storage_pool_included_in, pool, candidates, 2, &index);
     CHECK_I64(index, 77);

@@ -17,12 +17,12 @@
 
 static void resize_refusals(void) {
   const struct kind read_only = {1, NULL, KEEP_OF_POOL, 0};
-  qubes_storage_pool *pool = new_pool();
-  qubes_storage_volume *volume = new_origin(pool, VID, "one");
-  qubes_storage_volume *fixed = new_volume(pool, VID, &read_only);
+  qubes_storage_pool* pool = new_pool();
+  qubes_storage_volume* volume = new_origin(pool, VID, "one");
+  qubes_storage_volume* fixed = new_volume(pool, VID, &read_only);
   for (int turn = 0; turn < 2; ++turn) {
     WORKS(qubes_storage_pool_drain, pool);
-    char *before = listing(place("pool"));
+    char* before = listing(place("pool"));
     FAILS(REFUSED(READ_ONLY), qubes_storage_volume_resize, fixed, 2 * kMiB, 0);
     FAILS(BAD("size_bytes"), qubes_storage_volume_resize, volume, (uint64_t)INT64_MAX + 1, 0);
     FAILS(BAD("size_bytes"), qubes_storage_volume_resize, volume, QUBES_STORAGE_UNKNOWN, SHRINK);
@@ -38,9 +38,9 @@ static void resize_refusals(void) {
 }
 
 static void resize_stopped(void) {
-  qubes_storage_pool *pool = new_pool();
-  qubes_storage_volume *volume = new_origin(pool, VID, "one");
-  const char *const image = image_of(volume, ".img");
+  qubes_storage_pool* pool = new_pool();
+  qubes_storage_volume* volume = new_origin(pool, VID, "one");
+  const char* const image = image_of(volume, ".img");
   write_text(image, SIZE_OF_VOLUME - 3, "end");
   WORKS(qubes_storage_volume_resize, volume, SIZE_OF_VOLUME, 0); /* the same */
   WORKS(qubes_storage_volume_resize, volume, 3 * kMiB, 0);
@@ -64,12 +64,12 @@ static void resize_stopped(void) {
 }
 
 static void resize_session(void) {
-  const struct kind *const kinds[] = {&origin_kind, &origin_snapshot_kind, &snapshot_kind,
+  const struct kind* const kinds[] = {&origin_kind, &origin_snapshot_kind, &snapshot_kind,
                                       &volatile_kind, &in_place_kind};
-  qubes_storage_pool *pool = new_pool();
-  qubes_storage_volume *source = new_origin(pool, SOURCE, "one");
+  qubes_storage_pool* pool = new_pool();
+  qubes_storage_volume* source = new_origin(pool, SOURCE, "one");
   for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; ++i) {
-    qubes_storage_volume *volume = new_volume(pool, VID, kinds[i]);
+    qubes_storage_volume* volume = new_volume(pool, VID, kinds[i]);
     WORKS(qubes_storage_volume_create, volume, 0);
     WORKS(qubes_storage_volume_start, volume, 0);
     WORKS(qubes_storage_volume_resize, volume, 3 * kMiB, 0);
@@ -94,13 +94,13 @@ static void resize_session(void) {
 
 /* Without an image only the nominal size changes; the next start has it. */
 static void resize_nominal(void) {
-  const struct kind *const kinds[] = {&volatile_kind, &snapshot_kind, &origin_snapshot_kind};
-  qubes_storage_pool *pool = new_pool();
-  qubes_storage_volume *source = new_origin(pool, SOURCE, "one");
+  const struct kind* const kinds[] = {&volatile_kind, &snapshot_kind, &origin_snapshot_kind};
+  qubes_storage_pool* pool = new_pool();
+  qubes_storage_volume* source = new_origin(pool, SOURCE, "one");
   for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; ++i) {
-    qubes_storage_volume *volume = new_volume(pool, VID, kinds[i]);
+    qubes_storage_volume* volume = new_volume(pool, VID, kinds[i]);
     WORKS(qubes_storage_pool_drain, pool);
-    char *before = listing(place("pool"));
+    char* before = listing(place("pool"));
     WORKS(qubes_storage_volume_resize, volume, 4 * kMiB, 0);
     FAILS(REFUSED(INVALID), qubes_storage_volume_resize, volume, 3 * kMiB, 0);
     WORKS(qubes_storage_volume_resize, volume, 2 * kMiB, SHRINK);
@@ -117,9 +117,9 @@ static void resize_nominal(void) {
 
 /* Saved and stopped: of the committed state, whatever it once started from. */
 static void resize_stopped_origin_snapshot(void) {
-  qubes_storage_pool *pool = new_pool();
-  qubes_storage_volume *source = new_origin(pool, SOURCE, "one");
-  qubes_storage_volume *volume = new_volume(pool, VID, &origin_snapshot_kind);
+  qubes_storage_pool* pool = new_pool();
+  qubes_storage_volume* source = new_origin(pool, SOURCE, "one");
+  qubes_storage_volume* volume = new_volume(pool, VID, &origin_snapshot_kind);
   run_session(volume, "two");
   WORKS(qubes_storage_volume_resize, volume, 2 * kMiB, 0);
   CHECK_U64(size_of(image_of(volume, ".img")), 2 * kMiB);
@@ -133,7 +133,7 @@ static void resize_stopped_origin_snapshot(void) {
 }
 
 /* The device, or -1 where this process may not make one. */
-static int bind_loop_device(const char *path, int *backing) {
+static int bind_loop_device(const char* path, int* backing) {
   const int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
   int device = -1;
   *backing = open(path, O_RDWR | O_CLOEXEC);
@@ -157,11 +157,11 @@ static uint64_t device_size(int device) {
 }
 
 static void resize_reaches_loop_device(void) {
-  qubes_storage_pool *pool = new_pool();
-  qubes_storage_volume *volume = new_origin(pool, VID, "one");
+  qubes_storage_pool* pool = new_pool();
+  qubes_storage_volume* volume = new_origin(pool, VID, "one");
   int backing = -1;
   WORKS(qubes_storage_volume_start, volume, 0);
-  const char *const path = qubes_storage_volume_path(volume);
+  const char* const path = qubes_storage_volume_path(volume);
   const int device = bind_loop_device(path, &backing);
   if (device != -1) {
     CHECK_U64(device_size(device), SIZE_OF_VOLUME);

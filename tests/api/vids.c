@@ -8,23 +8,53 @@
 #include "fixture.h"
 
 static void hostile_vids(void) {
-  static const char *const wrong[] = {
-      "", "/", "//", "///", "appvms", "appvms/", "appvms/work", "appvms/work/", "appvms//private",
-      "/work/private", "//private", "/appvms/work/private", "appvms/work/private/",
-      "appvms/work/private/x", "appvms/../private", "appvms/./private", "appvms/work/..",
-      "appvms/work/.", "../work/private", "./work/private", "../../etc/passwd",
-      "appvms/work/../../x", "appvms/wo\nrk/private", "appvms/work/pri\nvate",
-      "appvms/work/private\n", "appvms/work/\x01", "appvms/\x1b[2J/private", "appvms/work/\x7f",
-      "appvms/work/private-dirty", "appvms/work/private-precache", "appvms/work/private-import",
-      "appvms/work/private.img", "appvms/work/.img", "appvms/work/-dirty",
-      "appvms/work/-dirty-import", "strange/work/private", "APPVMS/work/private",
-      "appvms /work/private", " appvms/work/private", "vm-template/work/private",
+  static const char* const wrong[] = {
+      "",
+      "/",
+      "//",
+      "///",
+      "appvms",
+      "appvms/",
+      "appvms/work",
+      "appvms/work/",
+      "appvms//private",
+      "/work/private",
+      "//private",
+      "/appvms/work/private",
+      "appvms/work/private/",
+      "appvms/work/private/x",
+      "appvms/../private",
+      "appvms/./private",
+      "appvms/work/..",
+      "appvms/work/.",
+      "../work/private",
+      "./work/private",
+      "../../etc/passwd",
+      "appvms/work/../../x",
+      "appvms/wo\nrk/private",
+      "appvms/work/pri\nvate",
+      "appvms/work/private\n",
+      "appvms/work/\x01",
+      "appvms/\x1b[2J/private",
+      "appvms/work/\x7f",
+      "appvms/work/private-dirty",
+      "appvms/work/private-precache",
+      "appvms/work/private-import",
+      "appvms/work/private.img",
+      "appvms/work/.img",
+      "appvms/work/-dirty",
+      "appvms/work/-dirty-import",
+      "strange/work/private",
+      "APPVMS/work/private",
+      "appvms /work/private",
+      " appvms/work/private",
+      "vm-template/work/private",
       "appvms\xff/work/private",
   };
-  qubes_storage_pool *pool = new_pool();
-  char *before = listing(place(""));
+  qubes_storage_pool* pool = new_pool();
+  char* before = listing(place(""));
   for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; ++i) {
-    qubes_storage_volume *volume = UNTOUCHED;
+    qubes_storage_volume* volume = UNTOUCHED;
     FAILS(REFUSED(INVALID), qubes_storage_pool_volume, pool, wrong[i], NULL, &volume);
     if (!CHECK(volume == UNTOUCHED)) printf("    vid number %u\n", (unsigned)i);
   }
@@ -32,23 +62,23 @@ static void hostile_vids(void) {
   qubes_storage_pool_unref(pool);
 }
 
-static char *long_vid(const char *before, size_t length, const char *after) {
-  char *vid = calloc(1, strlen(before) + length + strlen(after) + 1);
+static char* long_vid(const char* before, size_t length, const char* after) {
+  char* vid = calloc(1, strlen(before) + length + strlen(after) + 1);
   strcpy(vid, before);
   memset(vid + strlen(before), 'x', length);
   strcat(vid, after);
   return vid;
 }
 
-static void refuse_long(qubes_storage_pool *pool, char *vid) {
-  qubes_storage_volume *volume = UNTOUCHED;
+static void refuse_long(qubes_storage_pool* pool, char* vid) {
+  qubes_storage_volume* volume = UNTOUCHED;
   FAILS(REFUSED(INVALID), qubes_storage_pool_volume, pool, vid, NULL, &volume);
   CHECK(volume == UNTOUCHED);
   free(vid);
 }
 
 static void long_vids(void) {
-  qubes_storage_pool *pool = new_pool();
+  qubes_storage_pool* pool = new_pool();
   refuse_long(pool, long_vid("", 10000, ""));
   refuse_long(pool, long_vid("appvms/work/", 10000, ""));
   refuse_long(pool, long_vid("appvms/", 10000, "/private"));
@@ -56,9 +86,9 @@ static void long_vids(void) {
   refuse_long(pool, long_vid("appvms/", 256, "/private"));
   refuse_long(pool, long_vid("appvms/work/", 255, ""));
   /* The longest that is accepted works to the end: every file of it has a name that fits. */
-  qubes_storage_volume *volume = NULL;
+  qubes_storage_volume* volume = NULL;
   for (size_t length = 254; length > 0 && volume == NULL; --length) {
-    char *vid = long_vid("appvms/work/", length, "");
+    char* vid = long_vid("appvms/work/", length, "");
     if (qubes_storage_pool_volume(pool, vid, NULL, &volume, NULL) == QUBES_STORAGE_OK) {
       qubes_storage_volume_unref(volume);
       volume = new_origin(pool, vid, "one");
@@ -78,16 +108,27 @@ static void long_vids(void) {
 
 /* Odd, but nothing that could do harm: they are bytes. */
 static void odd_vids(void) {
-  static const char *const odd[] = {
-      "appvms/w\xc3/priv\xe2\x82", "appvms/\xff\xfe/\x80", "vm-templates/ /  ", "appvms/a/~",
-      "appvms/a/b~abcdefgh", "appvms/...../...", "appvms/-rf/-rf", "appvms/a/dirty",
-      "appvms/a/img.img.x", "appvms/a/b.img.1@2026-01-02T03:04:05Z", "appvms/$(id)/`id`",
-      "appvms/a/%s%n", "appvms/a/b-dirty2", "appvms/\xe2\x80\xae/x", "appvms/a\\/b'c\"d",
+  static const char* const odd[] = {
+      "appvms/w\xc3/priv\xe2\x82",
+      "appvms/\xff\xfe/\x80",
+      "vm-templates/ /  ",
+      "appvms/a/~",
+      "appvms/a/b~abcdefgh",
+      "appvms/...../...",
+      "appvms/-rf/-rf",
+      "appvms/a/dirty",
+      "appvms/a/img.img.x",
+      "appvms/a/b.img.1@2026-01-02T03:04:05Z",
+      "appvms/$(id)/`id`",
+      "appvms/a/%s%n",
+      "appvms/a/b-dirty2",
+      "appvms/\xe2\x80\xae/x",
+      "appvms/a\\/b'c\"d",
   };
-  qubes_storage_pool *pool = new_pool();
+  qubes_storage_pool* pool = new_pool();
   for (size_t i = 0; i < sizeof odd / sizeof odd[0]; ++i) {
-    qubes_storage_volume *volume = new_volume(pool, odd[i], &origin_kind);
-    qubes_storage_volumes *volumes = NULL;
+    qubes_storage_volume* volume = new_volume(pool, odd[i], &origin_kind);
+    qubes_storage_volumes* volumes = NULL;
     CHECK_TEXT(qubes_storage_volume_vid(volume), odd[i]);
     CHECK(strncmp(qubes_storage_volume_path(volume), place("pool/"), strlen(place("pool/"))) == 0);
     FAILS(REFUSED(NOT_FOUND), qubes_storage_volume_start, volume, 0);
@@ -106,10 +147,10 @@ static void odd_vids(void) {
 
 /* Two volumes of one VM whose names begin alike do not touch each other's files. */
 static void neighbours(void) {
-  qubes_storage_pool *pool = new_pool();
-  qubes_storage_volume *one = new_origin(pool, "appvms/work/p", "one");
-  qubes_storage_volume *two = new_origin(pool, "appvms/work/p.img.x", "two");
-  qubes_storage_volume *three = new_origin(pool, "appvms/work/p-dirty2", "three");
+  qubes_storage_pool* pool = new_pool();
+  qubes_storage_volume* one = new_origin(pool, "appvms/work/p", "one");
+  qubes_storage_volume* two = new_origin(pool, "appvms/work/p.img.x", "two");
+  qubes_storage_volume* three = new_origin(pool, "appvms/work/p-dirty2", "three");
   run_session(one, "ONE");
   WORKS(qubes_storage_volume_start, three, 0);
   WORKS(qubes_storage_volume_remove, one, 0);

@@ -131,6 +131,35 @@ BOOST_DATA_TEST_CASE(W5_published_but_not_pruned_as_we_do, kDiskKinds, kind) {
   BOOST_TEST(pool.observe() == "private.img E, private.img.3@D D");
 }
 
+// Where renames are no single change (Btrfs, unknown filesystems) two more states are ours alone:
+// the new name is lost, or the old one still there (docs/CRASH_MODEL.md).
+BOOST_DATA_TEST_CASE(W5_clean_name_lost_as_we_do, kDiskKinds, kind) {
+  const auto left = [](PoolBuilder& pool) {
+    pool.revision(1, 'B').clean('C').our_revision(2).unlink(".img").dirty('D').image(
+        "-precache.img", 'C');
+  };
+  PoolBuilder recovered(mounted(kind));
+  left(recovered);
+  recover(recovered);
+  BOOST_TEST(recovered.observe().starts_with("private-dirty.img D, private-precache.img C, "));
+  BOOST_TEST(recovered.observe().ends_with("private.img C, private.img.1@B B"));
+  boot(recovered, 2);
+  BOOST_TEST(recovered.observe() == "private.img D, private.img.1@B B, private.img.2@C C");
+
+  PoolBuilder reverting(mounted(kind));  // without a session it was a revert
+  left(reverting);
+  reverting.unlink("-dirty.img").unlink("-precache.img");
+  Opened(reverting).origin(2)->revert(0);
+  BOOST_TEST(reverting.observe() == "private.img B, private.img.2@C C");
+}
+
+BOOST_DATA_TEST_CASE(W5_published_under_both_names_as_we_do, kDiskKinds, kind) {
+  PoolBuilder pool(mounted(kind));
+  pool.revision(2, 'C').clean('D').link(".img", "-dirty.img");
+  Opened(pool).origin(1)->start();
+  BOOST_TEST(pool.observe() == "private-dirty.img D, private.img D, private.img.2@C C");
+}
+
 BOOST_DATA_TEST_CASE(W6_precache_half_made, kDiskKinds, kind) {
   const auto left = [](PoolBuilder& pool) {
     pool.revision(1, 'C').clean('D').temporary("-precache.img", 'D');

@@ -123,6 +123,16 @@ BOOST_DATA_TEST_CASE(W17_reverted_as_we_do, kDiskKinds, kind) {
   BOOST_TEST(pool.observe() == "private.img B, private.img.2@C C");
 }
 
+// The revert happened; its target must not stay in the history beside itself.
+BOOST_DATA_TEST_CASE(W17_reverted_under_both_names_as_we_do, kDiskKinds, kind) {
+  PoolBuilder pool(mounted(kind));
+  pool.revision(1, 'B').revision(2, 'C').rename(".img.1@" + utc_of('B'), ".img");
+  pool.link(".img", ".img.1@" + utc_of('B'));
+  write_session(pool, 9, 'D');
+  BOOST_TEST(pool.observe() ==
+             "private.img D, private.img.2@C C, private.img.3@2024-01-01T02:30:00Z B");
+}
+
 // The data is new, what the caller remembers is old: the file knows its size.
 BOOST_DATA_TEST_CASE(W22_configuration_older_than_the_data, kDiskKinds, kind) {
   constexpr std::uint64_t kNow = 2 * PoolBuilder::kImageBytes;

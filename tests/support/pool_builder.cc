@@ -215,9 +215,7 @@ PoolBuilder& PoolBuilder::peer_revision(int number) {
 }
 
 PoolBuilder& PoolBuilder::our_revision(int number) {
-  const std::string name = revision_suffix(number, utc(stat_of(file(".img")).st_mtim.tv_sec));
-  check(::link(file(".img").c_str(), file(name).c_str()), "link " + name);
-  return *this;
+  return link(".img", revision_suffix(number, utc(stat_of(file(".img")).st_mtim.tv_sec)));
 }
 
 PoolBuilder& PoolBuilder::link_from(const std::string& source_vid) {
@@ -234,6 +232,11 @@ PoolBuilder& PoolBuilder::unlink(const std::string& suffix) {
 
 PoolBuilder& PoolBuilder::rename(const std::string& from, const std::string& to) {
   check(::rename(file(from).c_str(), file(to).c_str()), "rename " + from);
+  return *this;
+}
+
+PoolBuilder& PoolBuilder::link(const std::string& from, const std::string& to) {
+  check(::link(file(from).c_str(), file(to).c_str()), "link " + from);
   return *this;
 }
 

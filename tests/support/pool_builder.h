@@ -62,6 +62,7 @@ class PoolBuilder {
 
   PoolBuilder& unlink(const std::string& suffix);
   PoolBuilder& rename(const std::string& from, const std::string& to);
+  PoolBuilder& link(const std::string& from, const std::string& to);
 
   // Any file at all; makes its directory.
   PoolBuilder& foreign(const std::string& relative, char letter);

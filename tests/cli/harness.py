@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the tests of the command stand on: filesystems to work on, the command, and what they claim."""
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+
+MIB = 1 << 20
+FILESYSTEMS = ("xfs", "btrfs")
+PRIVATE = "appvms/work/private"
+TEMPLATE = "vm-templates/debian/root"
+
+ERROR_FIELDS = {"code": str, "errno": int, "step": str, "path": str, "message": str}
+
+
+class Failure(Exception):
+    """A claim that does not hold."""
+
+
+def claim(holds, what):
+    if not holds:
+        raise Failure(what)
+
+
+def equal(found, wanted, what):
+    claim(found == wanted, f"{what}: found {found!r}, wanted {wanted!r}")
+
+
+def shape(value, fields):
+    """`value` is an object with exactly these fields; a type in a tuple with None may be null."""
+    claim(isinstance(value, dict), f"{value!r} is not an object")
+    equal(list(value), list(fields), "fields")
+    for name, kind in fields.items():
+        may_be_null = isinstance(kind, tuple)
+        kind = kind[0] if may_be_null else kind
+        is_right = type(value[name]) is kind or (may_be_null and value[name] is None)
+        claim(is_right, f"{name} is {value[name]!r}, not {kind.__name__}")
+    return value
+
+
+def wait_for(condition, what, seconds=10):
+    end = time.monotonic() + seconds
+    while not condition():
+        claim(time.monotonic() < end, f"waited {seconds} s for {what}")
+        time.sleep(0.005)
+
+
+# ---- Filesystems --------------------------------------------------------------------------------
+
+
+class Mount:
+    """A filesystem in an image file, mounted by a loop device, or a tmpfs of that size."""
+
+    def __init__(self, kind, size=512 * MIB):
+        room = shutil.disk_usage("/dev/shm").free if os.path.isdir("/dev/shm") else 0
+        self.directory = tempfile.mkdtemp(prefix="qubes-storage-cli-",
+                                          dir="/dev/shm" if room > 2 * size else "/var/tmp")
+        self.kind = kind
+        self.path = os.path.join(self.directory, "mount")
+        os.mkdir(self.path)
+        self.device = None
+        self._mount(kind, size)
+
+    def _mount(self, kind, size):
+        if kind == "tmpfs":
+            subprocess.run(["mount", "-t", kind, "-o", f"size={size}", kind, self.path], check=True)
+            return
+        image = os.path.join(self.directory, "image")
+        with open(image, "wb") as file:
+            file.truncate(size)
+        options = ["--unsupported"] if kind == "xfs" and size < 300 * MIB else []
+        subprocess.run([f"mkfs.{kind}", "-q", *options, image], check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(["mount", "-t", kind, "-o", "loop", image, self.path], check=True)
+        self.device = subprocess.run(["findmnt", "-no", "SOURCE", self.path], check=True,
+                                     capture_output=True, text=True).stdout.strip()
+
+    def flushes(self):
+        """Flush requests completed: the 16th field (the kernel's Documentation/block/stat.rst)."""
+        with open(f"/sys/block/{os.path.basename(self.device)}/stat", encoding="ascii") as file:
+            return int(file.read().split()[15])
+
+    def fill(self, leave=0):
+        """Writes until nothing more can be written, and then frees `leave` bytes."""
+        path = os.path.join(self.path, "ballast")
+        with open(path, "ab", buffering=0) as file:
+            for size in (MIB, 65536, 4096):
+                try:
+                    while True:
+                        file.write(b"x" * size)
+                        os.fsync(file.fileno())
+                except OSError:
+                    pass
+            if leave:
+                file.truncate(os.fstat(file.fileno()).st_size - leave)
+                os.fsync(file.fileno())
+        return path
+
+    def close(self):
+        for _ in range(100):
+            if subprocess.run(["umount", self.path], stderr=subprocess.DEVNULL).returncode == 0:
+                break
+            time.sleep(0.05)
+        else:
+            subprocess.run(["umount", "-l", self.path], check=True)
+        shutil.rmtree(self.directory)
+
+
+# ---- The command ----------------------------------------------------------------------------------
+
+
+class Result:
+    def __init__(self, command, status, out, err):
+        self.command, self.status, self.out, self.err = command, status, out, err
+
+    def __str__(self):
+        return (f"{' '.join(map(str, self.command))}\n    status {self.status}\n"
+                f"    stdout {self.out[:2000]!r}\n    stderr {self.err[:2000]!r}")
+
+
+class Place:
+    """An empty pool on a filesystem, and the command to use on it."""
+
+    def __init__(self, program, mount):
+        self.program = program
+        self.mount = mount
+        self.root = tempfile.mkdtemp(prefix="place-", dir=mount.path)
+        self.pool = os.path.join(self.root, "pool")
+        self.own_mounts = []
+        self.call("setup", self.pool)
+
+    def close(self):
+        shutil.rmtree(self.root, ignore_errors=True)
+        for mount in self.own_mounts:
+            mount.close()
+
+    def another_mount(self, kind, size=512 * MIB):
+        self.own_mounts.append(Mount(kind, size))
+        return self.own_mounts[-1]
+
+    def run(self, *arguments, **options):
+        """Any command line; what it answered, whatever that is."""
+        command = [self.program, *map(os.fsencode, arguments)]
+        if "input" not in options:
+            options.setdefault("stdin", subprocess.DEVNULL)
+        options.setdefault("stdout", subprocess.PIPE)
+        options.setdefault("stderr", subprocess.PIPE)
+        done = subprocess.run(command, timeout=120, cwd=self.root, **options)
+        return Result(command, done.returncode, done.stdout, done.stderr)
+
+    def popen(self, *arguments, **options):
+        options.setdefault("stdout", subprocess.PIPE)
+        options.setdefault("stderr", subprocess.PIPE)
+        return subprocess.Popen([self.program, *map(os.fsencode, arguments)], cwd=self.root,
+                                **options)
+
+    def call(self, *arguments, **options):
+        """With --json, and it must succeed. Returns the answer."""
+        result = self.run("--json", *arguments, **options)
+        claim(result.status == 0 and not result.err, f"it failed: {result}")
+        return json.loads(result.out)
+
+    def volume(self, command, vid=PRIVATE, *options, **more):
+        return self.call(command, self.pool, vid, *options, **more)
+
+    def text(self, *arguments, **options):
+        """Without --json, and it must succeed. Returns the answer."""
+        result = self.run(*arguments, **options)
+        claim(result.status == 0 and not result.err, f"it failed: {result}")
+        return result.out.decode()
+
+    def fails(self, code, *arguments, **options):
+        """It must fail with that code. Returns the error."""
+        result = self.run("--json", *arguments, **options)
+        claim(result.status == 1 and not result.out, f"it should have failed: {result}")
+        answer = shape(json.loads(result.err), {"error": dict})
+        error = shape(answer["error"], ERROR_FIELDS)
+        equal(error["code"], code, f"code of {result}")
+        return error
+
+    def volume_fails(self, code, command, vid=PRIVATE, *options, **more):
+        return self.fails(code, command, self.pool, vid, *options, **more)
+
+    def is_usage_error(self, *arguments):
+        result = self.run(*arguments)
+        claim(result.status == 2 and not result.out, f"no usage error: {result}")
+        claim(result.err.startswith(b"qubes-storage: "), f"no explanation: {result}")
+
+    # ---- Files of a volume ----------------------------------------------------------------------
+
+    def path(self, suffix, vid=PRIVATE):
+        """Of the file `NAME` + suffix, for example "-dirty.img"."""
+        return os.path.join(self.pool, vid + suffix)
+
+    def files(self):
+        """All files of the pool, relative to it, sorted."""
+        return sorted(os.path.relpath(os.path.join(directory, name), self.pool)
+                      for directory, _, names in os.walk(self.pool) for name in names)
+
+    def write(self, text, vid=PRIVATE, offset=MIB):
+        """As a VM does: in place."""
+        with open(self.path("-dirty.img", vid), "r+b") as file:
+            file.seek(offset)
+            file.write(text)
+
+    def committed(self, length, vid=PRIVATE, offset=MIB):
+        with open(self.path(".img", vid), "rb") as file:
+            file.seek(offset)
+            return file.read(length)
+
+    def session(self, text, vid=PRIVATE, *options):
+        """A session that writes `text` and is committed."""
+        self.call("start", self.pool, vid, *options)
+        self.write(text, vid)
+        self.call("stop", self.pool, vid, *options)
+
+
+# ---- The list of tests ----------------------------------------------------------------------------
+
+TESTS = []
+
+
+def test(*filesystems):
+    """A test, for each of these filesystems; without any, on all."""
+
+    def register(function):
+        for kind in filesystems or FILESYSTEMS:
+            TESTS.append((f"{kind}/{function.__name__}", kind, function))
+        return function
+
+    return register

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Reading the disk, and comparing it with what is owed. The operations are in oracle_operations.cc.
+#include "tests/simulation/oracle.h"
+
+#include <algorithm>
+
+namespace qubes::storage::simulation {
+namespace {
+
+std::string text_of(const std::optional<Content>& content) {
+  return content ? content->text() : std::string("none");
+}
+
+SeenFile seen_file(const Disk& disk, const Entry& entry) {
+  const Inode& inode = disk.inodes[entry.inode];
+  return {entry.name, entry.inode, inode.now, inode.mtime_ns};
+}
+
+void place(Seen& seen, Role role, const SeenFile& file) {
+  switch (role) {
+    case Role::clean:
+      seen.clean = file;
+      break;
+    case Role::dirty:
+      seen.dirty = file;
+      break;
+    case Role::precache:
+      seen.precache = file;
+      break;
+    case Role::import:
+      seen.import = file;
+      break;
+    case Role::revision:
+      seen.revisions.push_back(file);
+      break;
+    case Role::temporary:
+      seen.temporaries.push_back(file);
+      break;
+    case Role::foreign:
+      break;
+  }
+}
+
+}  // namespace
+
+const char* name_of(Verb verb) {
+  static const char* const kNames[] = {"create", "start",   "start at once", "write",
+                                       "write at once", "flush", "stop", "discard",
+                                       "revert", "revert oldest", "grow", "shrink",
+                                       "import", "import cancelled", "prune", "remove",
+                                       "recover"};
+  return kNames[static_cast<std::size_t>(verb)];
+}
+
+std::string State::text() const {
+  std::string text = "committed " + text_of(committed) + ", revisions";
+  for (const Revision& revision : revisions) {
+    text += ' ' + std::to_string(revision.number) + revision.content.text() +
+            (revision.optional ? "?" : "");
+  }
+  if (revisions.empty()) text += " none";
+  text += ", session " + text_of(session);
+  if (loose) text += " (not flushed)";
+  return text;
+}
+
+Seen look(const Disk& disk, const VolumeSpec& spec) {
+  Seen seen;
+  const InodeNumber directory = disk.resolve(spec.directory());
+  for (const Entry& entry : disk.memory) {
+    if (entry.directory != directory || directory == 0) continue;
+    const NameInfo& meaning = info(entry.name);
+    if (meaning.volume == spec.name) place(seen, meaning.role, seen_file(disk, entry));
+  }
+  std::sort(seen.revisions.begin(), seen.revisions.end(), [](const auto& a, const auto& b) {
+    return std::pair(info(a.name).number, info(a.name).seconds) <
+           std::pair(info(b.name).number, info(b.name).seconds);
+  });
+  return seen;
+}
+
+State read_state(const VolumeSpec& spec, const Seen& seen) {
+  State state;
+  if (seen.dirty) state.session = seen.dirty->content;
+  if (!spec.is_saved()) return state;
+  if (seen.clean) state.committed = seen.clean->content;
+  for (const SeenFile& file : seen.revisions) {
+    state.revisions.push_back({info(file.name).number, file.content, false});
+  }
+  return state;
+}
+
+std::string leftovers(const VolumeSpec& spec, const Seen& seen) {
+  if (!seen.temporaries.empty()) return "left over: " + info(seen.temporaries.front().name).text;
+  if (seen.import) return "left over: an import that nobody holds";
+  if (!spec.is_saved()) return seen.precache ? "left over: a precache" : "";
+  if (seen.clean && seen.dirty && seen.clean->inode == seen.dirty->inode) {
+    return "the session is the committed state itself";
+  }
+  if (seen.clean && !seen.revisions.empty() &&
+      seen.revisions.back().inode == seen.clean->inode) {
+    return "the newest revision is the committed state itself";
+  }
+  if (seen.dirty) {
+    for (const SeenFile& revision : seen.revisions) {
+      if (revision.inode == seen.dirty->inode) return "the session writes to a revision";
+    }
+  }
+  if (!seen.precache) return "";
+  if (!seen.clean) return "left over: a precache of nothing";
+  const bool passes = seen.precache->mtime_ns == seen.clean->mtime_ns &&
+                      seen.precache->content.size_blocks == seen.clean->content.size_blocks;
+  if (!passes) return "left over: a stale precache";
+  if (seen.precache->content != seen.clean->content) {
+    return "a precache that passes for valid holds something else";
+  }
+  return "";
+}
+
+bool matches(const State& found, const State& wanted, const std::vector<Revision>& ghosts) {
+  if (found.committed != wanted.committed) return false;
+  if (found.session.has_value() != wanted.session.has_value()) return false;
+  if (!wanted.loose && found.session != wanted.session) return false;
+  auto same = [](const Revision& a, const Revision& b) {
+    return a.number == b.number && a.content == b.content;
+  };
+  auto contains = [&](const std::vector<Revision>& list, const Revision& one) {
+    return std::any_of(list.begin(), list.end(), [&](const auto& other) { return same(one, other); });
+  };
+  for (const Revision& one : found.revisions) {
+    if (!contains(wanted.revisions, one) && !contains(ghosts, one)) return false;
+  }
+  for (const Revision& one : wanted.revisions) {
+    if (!one.optional && !contains(found.revisions, one)) return false;
+  }
+  // Not doubled: each expected one accounts for one that was found.
+  return found.revisions.size() <= wanted.revisions.size() + ghosts.size();
+}
+
+}  // namespace qubes::storage::simulation
