@@ -27,11 +27,16 @@ DirectoryPtr open_if_there(const Location& location) {
 ImageVolume::Look ImageVolume::look(const Location& at) const {
   DirectoryPtr directory = open_if_there(at);
   if (!directory) return {};
+  // What is no regular file is not ours; the verbs refuse it.
+  auto image = [&](const std::string& name) {
+    auto status = at.fs->status(*directory, name);
+    return status && status->is_regular ? status : std::nullopt;
+  };
   Look found;
   // A start in place renames C to D: who looked at D before it and at C after it finds neither.
   for (int turn = 0; turn < 2 && !found.dirty && !found.clean; ++turn) {
-    found.dirty = at.fs->status(*directory, at.names.dirty);
-    found.clean = at.fs->status(*directory, at.names.clean);
+    found.dirty = image(at.names.dirty);
+    found.clean = image(at.names.clean);
   }
   return found;
 }

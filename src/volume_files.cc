@@ -27,11 +27,10 @@ bool VolumeFiles::precache_is_valid() const {
 }
 
 std::uint64_t VolumeFiles::next_revision_number() const {
-  if (revisions.empty()) return 1;
-  std::uint64_t next = revisions.back().name.number + 1;
+  const std::uint64_t next = highest_number + 1;
   // A number that we could not read back would make the state that it keeps invisible.
   if (!parse_file_name(revision_file_name("v", {next, 0}))) {
-    refuse(Code::corrupt, "number revision", revisions.back().file_name,
+    refuse(Code::corrupt, "number revision", std::to_string(highest_number),
            "no higher number is possible");
   }
   return next;
@@ -43,6 +42,7 @@ VolumeFiles scan(Filesystem& fs, const Directory& directory, const ImageNames& n
     auto parsed = parse_file_name(name);
     if (!parsed || parsed->volume != names.volume) continue;
     if (parsed->role == FileName::Role::revision) {
+      files.highest_number = std::max(files.highest_number, parsed->revision.number);
       auto status = fs.status(directory, name);
       if (status && status->is_regular) {
         files.revisions.push_back({parsed->revision, name, *status});

@@ -26,6 +26,7 @@ struct VolumeFiles {
   std::optional<FileStatus> import;
   std::vector<Revision> revisions;  // by number; files of one number by name
   std::vector<std::string> temporaries;
+  std::uint64_t highest_number = 0;  // of all names of revisions, also of what is no regular file
 
   // Whether there is a volume: anything but what a crash may leave.
   bool any() const { return clean || dirty || !revisions.empty(); }
@@ -40,6 +41,7 @@ struct VolumeFiles {
     return clean && revision.status.same_inode(*clean);
   }
 
+  // Throws corrupt where there is none left.
   std::uint64_t next_revision_number() const;
 };
 

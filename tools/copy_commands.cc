@@ -20,7 +20,9 @@ constexpr const char* kStandardStream = "-";
 class InputFile {
  public:
   explicit InputFile(const std::string& name) : fd_(open_input(name)) {}
-  ~InputFile() { close(fd_); }
+  ~InputFile() {
+    if (fd_ != STDIN_FILENO) close(fd_);
+  }
   InputFile(const InputFile&) = delete;
   InputFile& operator=(const InputFile&) = delete;
   int fd() const { return fd_; }

@@ -121,5 +121,6 @@ qubes_storage_error** check_reterr(void) {
 
 int check_summary(void) {
   printf("%lu passed, %lu failed\n", passed, failed);
+  fflush(stdout); /* a leak checker may end the program its own way */
   return failed == 0 ? 0 : 1;
 }

@@ -78,10 +78,10 @@ check "the stack is not executable" \
 # in an object of ours; libstdc++'s ios_base::Init comes with #include <iostream>.
 for object in $(find "$build/src" "$build/c-api" -name '*.o'); do
   if LC_ALL=C readelf -SW "$object" | grep -qE ' \.(init_array|ctors)'; then
-    what=$(nm -C "$object" | grep -oE '(_GLOBAL__sub_I_[^ ]*|__static_init.*)' | head -1)
+    what=$(nm -C "$object" | grep -oE '(_GLOBAL__sub_I_[^ ]*|__static_init.*)' | head -1) || true
     case $what in
       _GLOBAL__sub_*asan* | _GLOBAL__sub_*ubsan*) ;;
-      *) grep -qE '^lib(asan|tsan)' <<<"$needed" || bad "static constructor: $object ($what)" ;;
+      *) grep -qE '^lib(asan|ubsan|tsan)' <<<"$needed" || bad "static constructor: $object ($what)" ;;
     esac
   fi
 done
@@ -117,6 +117,8 @@ check "no struct layout, inline function, varargs or exported data in the header
 # shellcheck disable=SC2086 # lists of words
 "${CC:-gcc}" -std=c99 -pedantic -Wall -Wextra -Wshadow -Werror -D_GNU_SOURCE ${CFLAGS:-} \
   ${SANITIZE:-} -Iinclude tests/api/dlopen.c -pthread -ldl -o "$work/dlopen-test"
+# The tables of locks are kept for ever on purpose (src/volume_lock.cc), so an unload loses them.
+export ASAN_OPTIONS=detect_leaks=0
 check "dlopen, use, dlclose in threads" timeout 100 "$work/dlopen-test" "$library" "$work"
 
 echo "$passed passed, $failed failed"

@@ -83,14 +83,14 @@ def hostile_vids(place):
     for vid in ("", "/", "private", "work/private", "appvms/work", "appvms/work/", "/appvms/work/x",
                 "appvms//private", "appvms/./private", "appvms/../private", "appvms/work/..",
                 "appvms/work/.", "../outside/x", "appvms/../../outside", "other/work/private",
-                "appvms/work/private/x", "appvms/wo\nrk/x", "appvms/work/x\n", "appvms/work/x-dirty",
+                "appvms/work/private/x", "appvms/wo\nrk/x", "appvms/wo\x1b[31mrk/x", "appvms/work/x\n", "appvms/work/x-dirty",
                 "appvms/work/x-precache", "appvms/work/x-import", "appvms/work/x.img",
                 "appvms/work/" + "x" * 256, "appvms/" + "x" * 256 + "/x", "x" * 5000,
                 os.path.join(place.pool, PRIVATE)):
         for command in ("create", "start", "remove"):
             more = ["--size", "1M"] if command == "create" else []
             error = place.fails("INVALID", command, place.pool, vid, *more)
-            claim("\n" not in error["message"], f"a newline in {error['message']!r}")
+            claim(error["message"].isprintable(), f"not printable: {error['message']!r}")
     # A vid that looks like an option has to come after --.
     place.is_usage_error("start", place.pool, "--volatile")
     place.fails("INVALID", "start", place.pool, "--", "--volatile")
@@ -102,12 +102,11 @@ def hostile_vids(place):
 def harmless_names_that_look_hostile(place):
     for vid in ("appvms/-x/-y", "appvms/a b/c d", "appvms/work/x~", "appvms/\u00e4/\u2603",
                 "appvms/work/...", "appvms/work/x.img.1@2026-01-01T00:00:00Z",
-                "appvms/work/$(id)", "appvms/work/;x", "appvms/wo\x1b[31mrk/x"):
+                "appvms/work/$(id)", "appvms/work/;x", "appvms/work/'"):
         place.call("create", place.pool, vid, "--size", "1M")
         place.call("start", place.pool, vid)
         place.call("stop", place.pool, vid)
         claim(vid in [entry["vid"] for entry in place.call("list", place.pool)], f"list of {vid!r}")
-        claim("\x1b" not in place.text("list", place.pool), "a control character for the terminal")
         place.call("remove", place.pool, vid)
     equal(place.files(), [], "files")
 
@@ -141,7 +140,7 @@ def standard_output_that_cannot_be_written(place):
         result = place.run("--json", "create", place.pool, PRIVATE, "--size", "1M", stdout=full)
     equal(result.status, 1, "status")
     equal(json.loads(result.err)["error"]["code"], "NO_SPACE", "code")
-    equal(place.files()[0], PRIVATE + ".img", "it was done all the same")
+    claim(PRIVATE + ".img" in place.files(), "it was not done")
     reader, writer = os.pipe()
     os.close(reader)
     with open(writer, "wb") as pipe:

@@ -113,10 +113,11 @@ class Mount:
 
 class Result:
     def __init__(self, command, status, out, err):
-        self.command, self.status, self.out, self.err = command, status, out, err
+        self.command, self.status = command, status
+        self.out, self.err = out or b"", err or b""  # None where it went somewhere else
 
     def __str__(self):
-        return (f"{' '.join(map(str, self.command))}\n    status {self.status}\n"
+        return (f"{' '.join(map(os.fsdecode, self.command))}\n    status {self.status}\n"
                 f"    stdout {self.out[:2000]!r}\n    stderr {self.err[:2000]!r}")
 
 
@@ -169,7 +170,7 @@ class Place:
         """Without --json, and it must succeed. Returns the answer."""
         result = self.run(*arguments, **options)
         claim(result.status == 0 and not result.err, f"it failed: {result}")
-        return result.out.decode()
+        return result.out.decode(errors="replace")
 
     def fails(self, code, *arguments, **options):
         """It must fail with that code. Returns the error."""

@@ -64,6 +64,19 @@ BOOST_DATA_TEST_CASE(H2_import_that_somebody_removed, kDiskKinds, kind) {
   BOOST_TEST(pool.observe() == "private.img C, private.img.1@A A, private.img.2@B B");
 }
 
+// A shrink goes by way of I: not over one that somebody holds.
+BOOST_DATA_TEST_CASE(H2_shrink_during_an_import, kDiskKinds, kind) {
+  PoolBuilder pool(mounted(kind));
+  pool.clean('C');
+  Opened opened(pool);
+  const auto volume = opened.origin(1);
+  volume->import_begin(PoolBuilder::kImageBytes);
+  pool.write("-import.img", 'I');
+  BOOST_TEST(code_thrown([&] { volume->resize(kCut, true); }) == value(Code::busy));
+  BOOST_TEST(code_thrown([&] { volume->import_end(true); }) == 0);
+  BOOST_TEST(pool.observe() == "private.img I, private.img.1@C C");
+}
+
 BOOST_DATA_TEST_CASE(H4_shrink_must_be_asked_for, kDiskKinds, kind) {
   PoolBuilder pool(mounted(kind));
   pool.revision(1, 'B').clean('C');

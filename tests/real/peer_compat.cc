@@ -140,6 +140,21 @@ BOOST_DATA_TEST_CASE(precache_of_the_peer_is_used, kDiskKinds, kind) {
   BOOST_TEST(fs->status(*directory, "private-dirty.img")->same_inode(precache));
 }
 
+// Size and mtime are what the peer goes by; a second name would let the session write to another
+// file.
+BOOST_DATA_TEST_CASE(stale_precache_is_not_used, kDiskKinds, kind) {
+  PoolBuilder other(mounted(kind));
+  other.clean('C').image("-precache.img", 'B');
+  Opened(other).origin(1)->start();
+  BOOST_TEST(other.observe() == "private-dirty.img C, private.img C");
+
+  PoolBuilder linked(mounted(kind));
+  linked.clean('C').link(".img", "-precache.img");
+  Opened(linked).origin(1)->start();
+  linked.guest_writes('D');
+  BOOST_TEST(linked.observe() == "private-dirty.img D, private.img C");
+}
+
 BOOST_DATA_TEST_CASE(running_pool_is_stopped, kDiskKinds, kind) {
   System system(kind);
   system.run_as_the_peer();

@@ -259,7 +259,7 @@ std::string serialized(const Disk& disk) {
   return bytes;
 }
 
-Disk deserialized(std::string_view bytes) {
+Disk deserialized(std::string_view& bytes) {
   Disk disk;
   std::vector<PackedInode> inodes;
   std::vector<PackedChange> changes;
@@ -286,6 +286,7 @@ Disk deserialized(std::string_view bytes) {
                             one.replaced_was_linked != 0});
   }
   disk.now_ns = from_ticks(static_cast<std::uint8_t>(bytes.front()));
+  bytes.remove_prefix(1);
   return disk;
 }
 

@@ -31,7 +31,7 @@ Renaming normalize(Disk& disk);
 
 // For storing many, and for telling whether two are equal.
 std::string serialized(const Disk& disk);
-Disk deserialized(std::string_view bytes);
+Disk deserialized(std::string_view& bytes);  // takes what it reads off the front
 
 std::uint64_t hash_of(std::string_view bytes);
 

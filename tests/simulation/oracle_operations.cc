@@ -50,12 +50,21 @@ void commit(Expectation& expected, const State& state, const Content& content, i
   const bool unwritten = is_session && !state.maybe_written && state.committed;
   const bool need_not = state.committed && content == *state.committed;
   expected.during.push_back(state);
-  for (State next : kept(state, keep <= 0 || unwritten, need_not)) {
+  auto ended = [&](State next) {
     next.committed = content;
     next.session.reset();
     next.maybe_written = next.loose = false;
-    expected.after.push_back(trimmed(next, keep, Trim::gone));
-    expected.during.push_back(trimmed(next, keep, Trim::optional));
+    return next;
+  };
+  // A session that wrote nothing adds no revision and takes none away.
+  if (unwritten || (is_session && need_not)) {
+    expected.after.push_back(ended(state));
+    expected.during.push_back(ended(state));
+  }
+  if (unwritten) return;
+  for (const State& each : kept(state, keep <= 0, need_not)) {
+    expected.after.push_back(trimmed(ended(each), keep, Trim::gone));
+    expected.during.push_back(trimmed(ended(each), keep, Trim::optional));
   }
 }
 
@@ -78,6 +87,8 @@ void revert_newest(Expectation& expected, const State& state) {
     revert(expected, state, i);
     if (state.revisions[i].content != *state.committed) return;
   }
+  expected.may_refuse = true;  // there is nothing else to go back to
+  expected.during.push_back(state);
 }
 
 void resize(Expectation& expected, const State& state, int change, int keep) {
@@ -285,7 +296,8 @@ Expectation expect(const std::vector<VolumeSpec>& specs, const std::vector<State
     expect_session(expected, specs, states, volume, verb, keep);
     expect_whole(expected, spec, state, verb, keep, fresh);
   }
-  expected.may_succeed = !expected.after.empty() && !expected.may_refuse;
+  const bool is_refused = expected.may_refuse && expected.after == std::vector<State>{state};
+  expected.may_succeed = !expected.after.empty() && !is_refused;
   return expected;
 }
 

@@ -85,11 +85,15 @@ void do_verb(SimulatedFilesystem& fs, Volume& volume, const VolumeSpec& spec, co
       return volume.discard();
     case Verb::revert:
       return volume.revert(0);
-    case Verb::revert_oldest:
-      return volume.revert(volume.revisions().front().number);
+    case Verb::revert_oldest: {
+      const auto revisions = volume.revisions();
+      return volume.revert(revisions.empty() ? 1 : revisions.front().number);
+    }
     case Verb::grow:
+      fs.advance_clock();
       return volume.resize(size_of(fs, spec) + kBlockBytes, false);
     case Verb::shrink:
+      fs.advance_clock();
       return volume.resize(size_of(fs, spec) - kBlockBytes, true);
     case Verb::import:
     case Verb::import_cancelled:

@@ -54,7 +54,7 @@ std::string utc(std::int64_t seconds) {
   std::tm parts{};
   ::gmtime_r(&time, &parts);
   std::array<char, 32> text{};
-  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  (void)std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
   return text.data();
 }
 

@@ -219,6 +219,15 @@ BOOST_AUTO_TEST_CASE(what_is_not_a_regular_file) {
   std::filesystem::create_symlink("/etc/passwd", file(kVid, ".img"));
   check_refused(*this, Code::corrupt, [&] { volume->start(); });
   check_refused(*this, Code::corrupt, [&] { volume->open_committed(); });
+  BOOST_TEST(!volume->info().usage_bytes.has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_directory_that_looks_like_a_revision_does_not_keep_a_session_from_its_end) {
+  auto volume = created(kVid);
+  std::filesystem::create_directory(file(kVid, ".img.1@2020-01-01T00:00:00Z"));
+  session(*volume, "one");
+  BOOST_TEST(volume->revisions().size() == 1u);
+  BOOST_TEST(volume->revisions().front().number == 2u);
 }
 
 BOOST_AUTO_TEST_CASE(a_session_whose_sync_failed_is_not_committed_by_trying_again) {

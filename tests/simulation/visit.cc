@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "tests/simulation/visit.h"
+
+#include <algorithm>
+
+#include "tests/simulation/world_bytes.h"
+
+namespace qubes::storage::simulation {
+namespace {
+
+std::vector<State> states_of(const World& world) {
+  std::vector<State> states;
+  for (const VolumeModel& model : world.models) states.push_back(model.now);
+  return states;
+}
+
+// Revisions that are not there any more, but a power cut could bring back.
+std::vector<Revision> ghosts_of(const Disk& disk, const VolumeSpec& spec) {
+  std::vector<Revision> ghosts;
+  auto consider = [&](InodeNumber directory, NameId name, InodeNumber inode) {
+    const NameInfo& meaning = info(name);
+    if (meaning.role != Role::revision || meaning.volume != spec.name) return;
+    if (disk.lookup(directory, name) == inode) return;
+    const Revision ghost{meaning.number, disk.inodes[inode].now, true};
+    if (std::find(ghosts.begin(), ghosts.end(), ghost) == ghosts.end()) ghosts.push_back(ghost);
+  };
+  for (const Entry& entry : disk.durable) consider(entry.directory, entry.name, entry.inode);
+  for (const Change& one : disk.pending) {
+    if (one.to != 0) consider(one.directory, one.to, one.inode);
+    if (one.from != 0) consider(one.directory, one.from, one.inode);
+  }
+  return ghosts;
+}
+
+bool is_guest(Verb verb) {
+  return verb == Verb::write || verb == Verb::write_at_once || verb == Verb::flush;
+}
+
+std::string list_of(const std::vector<State>& states) {
+  std::string text;
+  for (const State& state : states) text += "\n      or " + state.text();
+  return text;
+}
+
+}  // namespace
+
+Visit::Visit(const Scenario& scenario, const CrashModel& model, const World& world, const Act& act,
+             const Mutation* mutation)
+    : scenario_(scenario), model_(model), world_(world), act_(act), mutation_(mutation) {
+  expected_ = expect(scenario.volumes, states_of(world), act.volume, act.verb, act.keep,
+                     world.disk.fresh_symbol());
+  const bool in_place = act.keep < 0 && act.verb <= Verb::start_at_once && act.verb >= Verb::start;
+  if (!in_place) return;
+  // Refused while another volume has the inode, that is, while a snapshot of it runs.
+  const Seen own = look(world.disk, scenario.volumes[act.volume]);
+  for (const VolumeSpec& spec : scenario.volumes) {
+    const Seen other = look(world.disk, spec);
+    if (spec.kind == Kind::snapshot && own.clean && other.clean &&
+        own.clean->inode == other.clean->inode) {
+      expected_.may_refuse = true;
+    }
+  }
+}
+
+bool Visit::makes_sense() const {
+  if (is_guest(act_.verb) && !world_.models[act_.volume].is_running) return false;
+  return expected_.may_succeed || expected_.may_refuse;
+}
+
+void Visit::narrate(const std::string& line) {
+  if (crash_ <= narrated_crash || narrated_crash == 0) narration_ += line + '\n';
+}
+
+void Visit::complain(std::uint32_t crash, const std::string& complaint) {
+  if (on_complaint) on_complaint(crash, complaint);
+}
+
+Visit::Alternatives Visit::alternatives(std::size_t volume) const {
+  const VolumeModel& model = world_.models[volume];
+  Alternatives result;
+  const bool is_target = volume == act_.volume && act_.verb != Verb::recover;
+  if (!is_target) {
+    result = {model.now};
+  } else if (!is_answered_) {
+    result = expected_.during;
+    result.push_back(model.now);
+  } else {
+    result = {found_};
+    const bool is_promise = expected_.is_durable || act_.verb == Verb::flush;
+    if (!is_promise) {
+      result.insert(result.end(), expected_.during.begin(), expected_.during.end());
+    }
+  }
+  if (!is_target || !is_answered_ || !expected_.is_durable) {
+    result.insert(result.end(), model.fallback.begin(), model.fallback.end());
+  }
+  return result;
+}
+
+void Visit::run() {
+  fs_ = std::make_shared<SimulatedFilesystem>(world_.disk, model_);
+  narrate("  " + act_.text(scenario_));
+  for (std::size_t i = 0; i < scenario_.volumes.size(); ++i) {
+    ghosts_.push_back(ghosts_of(world_.disk, scenario_.volumes[i]));
+    beliefs_.push_back(alternatives(i));
+  }
+  StepObserver* observer = this;
+  std::unique_ptr<StepObserver> mutated;
+  std::shared_ptr<Filesystem> fs = fs_;
+  if (mutation_ != nullptr) {
+    mutated = mutation_->observer(act_, *this);
+    if (mutated) observer = mutated.get();
+    fs = mutation_->filesystem(fs_, act_);
+  }
+  fs_->observe(observer);
+  simulation::run(fs_, fs, scenario_, act_, [this](const Answer& answer) { answered(answer); });
+  fs_->observe(nullptr);
+  if (!is_good_) return;
+  const std::string complaint = judge_result();
+  is_good_ = complaint.empty();
+  if (!is_good_) complain(0, complaint + " (after the work in the background)");
+}
+
+void Visit::perform(const Step& step, const std::function<void()>& act) {
+  narrate("    " + step.text());
+  steps.push_back(step.text());
+  act();
+  try_crashes();
+}
+
+void Visit::answered(const Answer& answer) {
+  std::string complaint = judge_answer(answer);
+  if (complaint.empty()) complaint = judge_result();
+  is_good_ = complaint.empty();
+  narrate(answer.is_ok ? "    answers: done" : "    answers: " + answer.message);
+  if (!is_good_) {
+    complain(0, complaint);
+    on_crash = nullptr;
+    return;
+  }
+  is_answered_ = true;
+  for (const Revision& revision : world_.models[act_.volume].now.revisions) {
+    Revision ghost = revision;
+    ghost.optional = true;
+    ghosts_[act_.volume].push_back(ghost);
+  }
+  for (std::size_t i = 0; i < beliefs_.size(); ++i) beliefs_[i] = alternatives(i);
+  try_crashes();
+}
+
+std::string Visit::judge_answer(const Answer& answer) {
+  if (answer.is_ok && !expected_.may_succeed) return "done, though it should have been refused";
+  if (!answer.is_ok && !expected_.may_refuse) return "refused: " + answer.message;
+  if (!answer.is_ok) expected_.after = {world_.models[act_.volume].now};
+  if (!answer.is_ok) expected_.is_durable = false;
+  return "";
+}
+
+std::string Visit::judge_result() {
+  const VolumeSpec& spec = scenario_.volumes[act_.volume];
+  const Seen seen = look(fs_->disk(), spec);
+  if (is_guest(act_.verb)) {
+    found_ = expected_.after.front();
+    return "";
+  }
+  found_ = read_state(spec, seen);
+  if (std::string complaint = leftovers(spec, seen); !complaint.empty()) return complaint;
+  bool matched = false;
+  for (const State& wanted : expected_.after) {
+    if (!matches(found_, wanted, {})) continue;
+    matched = true;
+    found_.maybe_written = found_.maybe_written || wanted.maybe_written;
+    found_.loose = found_.loose || wanted.loose;
+  }
+  if (!matched) {
+    return "found " + found_.text() + "\n      expected" + list_of(expected_.after).substr(9);
+  }
+  return judge_others();
+}
+
+// Nothing that is not this volume's was touched. Of a source the leftovers may be swept.
+std::string Visit::judge_others() const {
+  const VolumeSpec& spec = scenario_.volumes[act_.volume];
+  const InodeNumber own = world_.disk.resolve(spec.directory());
+  for (const Entry& entry : world_.disk.memory) {
+    const NameInfo& meaning = info(entry.name);
+    if (entry.directory == own && meaning.volume == spec.name) continue;
+    if (fs_->disk().lookup(entry.directory, entry.name) == entry.inode) continue;
+    if (meaning.role != Role::foreign && act_.verb == Verb::recover) continue;
+    if (world_.disk.inodes[entry.inode].is_directory && act_.verb == Verb::remove) continue;
+    if (spec.source >= 0 &&
+        meaning.volume == scenario_.volumes[static_cast<std::size_t>(spec.source)].name) {
+      continue;
+    }
+    return "touched what is not its own: " + meaning.text;
+  }
+  return "";
+}
+
+bool Visit::is_running_after() const {
+  switch (act_.verb) {
+    case Verb::start:
+    case Verb::start_at_once:
+      return found_.session.has_value();
+    case Verb::stop:
+    case Verb::discard:
+    case Verb::remove:
+      return false;
+    default:
+      return world_.models[act_.volume].is_running;
+  }
+}
+
+World Visit::result() const {
+  World after{fs_->disk(), world_.models};
+  VolumeModel& model = after.models[act_.volume];
+  model.now = found_;
+  model.is_running = is_running_after();
+  if (expected_.is_durable) model.fallback.clear();
+  for (VolumeModel& each : after.models) {
+    if (after.disk.pending.empty()) each.fallback.clear();
+  }
+  return after;
+}
+
+}  // namespace qubes::storage::simulation

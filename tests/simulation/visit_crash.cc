@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The crashes of one operation: each is recovered at once, and what comes out is compared with what is owed.
+#include <algorithm>
+
+#include "tests/simulation/visit.h"
+#include "tests/simulation/world_bytes.h"
+
+namespace qubes::storage::simulation {
+
+void Visit::try_crashes() {
+  if (!on_crash) return;
+  for_each_crash(fs_->disk(), model_, [this](CrashState& state) {
+    ++crash_;
+    crashed(state);
+    if (crash_ == narrated_crash) narration_ += describe(fs_->disk(), state);
+  });
+}
+
+// False where the same disk with the same expectations was looked at before.
+bool Visit::is_new(const CrashState& state) {
+  const std::size_t kind = (state.kind == CrashKind::power_cut ? 1u : 2u) + (is_answered_ ? 2u : 0u);
+  std::string bytes = serialized(state.disk);
+  bytes.push_back(static_cast<char>(kind));
+  if (!seen_.insert(hash_of(bytes)).second) return false;
+  if (checked == nullptr) return true;
+  Disk disk = state.disk;
+  Renaming renaming = normalize(disk);
+  bytes = serialized(disk);
+  bytes.push_back(static_cast<char>(kind));
+  for (std::size_t i = 0; i < beliefs_.size(); ++i) {
+    for (const State& belief : beliefs_[i]) {
+      append(bytes, renamed(renaming, scenario_.volumes[i].name, belief));
+    }
+  }
+  return checked->insert(hash_of(bytes)).second;
+}
+
+void Visit::crashed(CrashState& state) {
+  if (!is_new(state)) return;
+  World after{state.disk, std::vector<VolumeModel>(world_.models.size())};
+  const std::string complaint = recovered(state, after);
+  if (complaint.empty()) {
+    on_crash(crash_, std::move(after));
+  } else {
+    complain(crash_, complaint);
+  }
+}
+
+std::string Visit::recovered(const CrashState& state, World& after) {
+  auto fs = std::make_shared<SimulatedFilesystem>(state.disk, model_);
+  const Answer answer = simulation::run(fs, fs, scenario_, {Verb::recover, 0, 0}, nullptr);
+  if (!answer.is_ok) return "recover fails: " + answer.message;
+  for (std::size_t i = 0; i < scenario_.volumes.size(); ++i) {
+    if (std::string complaint = judge(state, i, fs->disk(), after.models[i]); !complaint.empty()) {
+      return "after recover: " + scenario_.volumes[i].vid() + ": " + complaint;
+    }
+  }
+  for (const Entry& entry : state.disk.memory) {
+    if (info(entry.name).role == Role::foreign &&
+        fs->disk().lookup(entry.directory, entry.name) != entry.inode) {
+      return "recover touched what is not its own: " + info(entry.name).text;
+    }
+  }
+  return "";
+}
+
+std::string Visit::judge(const CrashState& state, std::size_t volume, const Disk& disk,
+                         VolumeModel& model) const {
+  const VolumeSpec& spec = scenario_.volumes[volume];
+  const Seen seen = look(disk, spec);
+  State found = read_state(spec, seen);
+  if (!spec.is_saved()) {
+    found.loose = true;
+    model.now = found;
+    model.is_running = state.kind == CrashKind::process_death && world_.models[volume].is_running;
+    return "";
+  }
+  if (std::string complaint = leftovers(spec, seen); !complaint.empty()) return complaint;
+  std::vector<const State*> matched;
+  for (const State& wanted : beliefs_[volume]) {
+    if (matches(found, wanted, ghosts_[volume])) matched.push_back(&wanted);
+  }
+  if (matched.empty()) {
+    std::string text = "found " + found.text() + "\n      expected";
+    for (std::size_t i = 0; i < beliefs_[volume].size(); ++i) {
+      text += (i == 0 ? " " : "\n            or ") + beliefs_[volume][i].text();
+    }
+    for (const Revision& ghost : ghosts_[volume]) {
+      text += "\n            and perhaps revision " + std::to_string(ghost.number) +
+              ghost.content.text();
+    }
+    return text;
+  }
+  model = model_after(state, volume, found, matched);
+  return "";
+}
+
+VolumeModel Visit::model_after(const CrashState& state, std::size_t volume, State found,
+                               const std::vector<const State*>& matched) const {
+  VolumeModel model;
+  bool is_loose = false;
+  for (const State* one : matched) {
+    found.maybe_written = found.maybe_written || one->maybe_written || one->loose;
+    is_loose = is_loose || one->loose;
+  }
+  if (state.kind == CrashKind::process_death) {
+    found.loose = is_loose;
+    const bool is_target = volume == act_.volume && act_.verb != Verb::recover;
+    const bool keeps_running =
+        !is_target || act_.verb == Verb::grow || act_.verb == Verb::shrink;
+    model.is_running = is_target && is_answered_
+                           ? is_running_after()
+                           : keeps_running && world_.models[volume].is_running;
+    if (!found.session) model.is_running = false;
+    if (!state.disk.pending.empty()) {
+      for (const State& one : beliefs_[volume]) {
+        if (!(one == found)) model.fallback.push_back(one);
+      }
+    }
+  }
+  model.now = std::move(found);
+  return model;
+}
+
+}  // namespace qubes::storage::simulation
