@@ -34,10 +34,14 @@ static_assert(agree(Code::unknown_outcome, QUBES_STORAGE_UNKNOWN_OUTCOME));
 
 // Handed out when not even an error can be allocated. The texts fit into the strings themselves.
 qubes_storage_error* out_of_memory() {
-  static qubes_storage_error error;
-  error.code = QUBES_STORAGE_NO_MEMORY;
-  error.errno_value = ENOMEM;
-  if (error.message.empty()) error.message = "out of memory";
+  static qubes_storage_error& error = []() -> qubes_storage_error& {
+    static qubes_storage_error made;
+    made.code = QUBES_STORAGE_NO_MEMORY;
+    made.errno_value = ENOMEM;
+    made.step = "allocate";
+    made.message = "out of memory";
+    return made;
+  }();
   error.references.fetch_add(1, std::memory_order_relaxed);  // the first is never dropped
   return &error;
 }

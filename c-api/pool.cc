@@ -189,8 +189,7 @@ int32_t qubes_storage_pool_volume(qubes_storage_pool* pool, const char* vid,
   });
 }
 
-// ---- Pool information
-// ----------------------------------------------------------------------------
+// ---- Pool information ----
 
 qubes_storage_pool_info* qubes_storage_pool_info_ref(qubes_storage_pool_info* info) {
   return ref(info);
@@ -263,8 +262,7 @@ int32_t qubes_storage_pool_info_reflink_works(const qubes_storage_pool_info* inf
       info, [](const PoolInfo& i) { return i.reflink_works ? 1 : 0; }, 0);
 }
 
-// ---- Lists
-// ---------------------------------------------------------------------------------------
+// ---- Lists ----
 
 qubes_storage_volumes* qubes_storage_volumes_ref(qubes_storage_volumes* volumes) {
   return ref(volumes);

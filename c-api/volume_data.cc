@@ -23,7 +23,10 @@ extern "C" {
 
 int32_t qubes_storage_volume_config_new(qubes_storage_volume_config** config,
                                         qubes_storage_error** reterr) {
-  return guarded(reterr, [&] { require(config, "config") = new qubes_storage_volume_config; });
+  return guarded(reterr, [&] {
+    require(config, "config");
+    *config = new qubes_storage_volume_config;
+  });
 }
 
 qubes_storage_volume_config* qubes_storage_volume_config_ref(qubes_storage_volume_config* config) {
@@ -85,8 +88,7 @@ int32_t qubes_storage_volume_config_set_ephemeral(qubes_storage_volume_config* c
   });
 }
 
-// ---- Information
-// -----------------------------------------------------------------------------------
+// ---- Information ----
 
 qubes_storage_volume_info* qubes_storage_volume_info_ref(qubes_storage_volume_info* info) {
   return ref(info);
@@ -153,8 +155,7 @@ int32_t qubes_storage_volume_info_is_outdated(const qubes_storage_volume_info* i
       info, [](const VolumeInfo& i) { return i.is_outdated ? 1 : 0; }, 0);
 }
 
-// ---- Revisions
-// --------------------------------------------------------------------------------------
+// ---- Revisions ----
 
 qubes_storage_revisions* qubes_storage_revisions_ref(qubes_storage_revisions* revisions) {
   return ref(revisions);

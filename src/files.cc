@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "src/files.h"
 
+#include <filesystem>
 #include <functional>
 #include <utility>
 
@@ -10,11 +11,14 @@
 namespace qubes::storage {
 namespace {
 
+// "." for a name alone.
+std::string parent_of(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path().string() : std::string(".");
+}
+
 struct Path {
-  explicit Path(const std::string& path) {
-    const auto slash = path.find_last_of('/');
-    name = slash == std::string::npos ? path : path.substr(slash + 1);
-    parent = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+  explicit Path(const std::string& path)
+      : parent(parent_of(path)), name(std::filesystem::path(path).filename().string()) {
     if (name.empty() || name == "." || name == "..") {
       refuse(Code::invalid, "open file", path, "it does not name a file");
     }

@@ -141,7 +141,8 @@ void ImageVolume::resize(std::uint64_t size_bytes, bool allow_shrink) {
   } else {
     require_clean(at, "resize volume");
     check_shrink(at.files.clean->size_bytes);
-    if (is_origin() && size_bytes != at.files.clean->size_bytes) {
+    require_no_import(at, "resize volume");  // a shrink goes by way of that file
+    if (config_.save_on_stop && size_bytes != at.files.clean->size_bytes) {
       resize_clean(at, size_bytes, now.revisions_to_keep);
       make_precache_later(now);
     }

@@ -53,6 +53,7 @@ void ImageVolume::end_held_import(bool success, bool copying) {
     }
     if (!success) {
       at.changes.unlink(at.names.import);
+      if (!at.files.any()) operation.remove_directory_if_empty();  // as it was before
       return;
     }
     if (at.files.dirty) {

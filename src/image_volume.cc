@@ -59,7 +59,7 @@ ImageVolume::Properties ImageVolume::properties() const {
   return properties_;
 }
 
-// ---- Refusals -----------------------------------------------------------------------------------
+// ---- Refusals ----
 
 void ImageVolume::require_saved(const char* step) const {
   if (!config_.save_on_stop) {
@@ -80,15 +80,33 @@ void ImageVolume::require_no_import(const Images& at, const char* step) const {
 }
 
 // The volume is treated as one that is never saved: it must not be one that was, by a mistake of
-// the caller. A snapshot's C is a second name of its source's, or was, and stands alone after a
-// stop that a crash cut off; but then it has neither a history nor a precache.
+// the caller.
 void ImageVolume::require_unsaved(const Images& at, const char* step) const {
-  const VolumeFiles& files = at.files;
-  const bool own = files.clean && files.clean->link_count == 1 && !files.dirty && files.precache;
-  if (!files.revisions.empty() || own || (files.clean && !config_.snap_on_start)) {
+  if (!at.files.revisions.empty() || (at.files.clean && !config_.snap_on_start)) {
     refuse(Code::invalid, step, vid(),
            "it holds a committed state of its own, so it is an origin; this would lose it");
   }
+}
+
+// A snapshot's C is a second name of its source's, or was. Without a session, without a second name
+// and with content that the source has nowhere, it may as well be an origin's only state.
+bool ImageVolume::clean_may_be_own(Images& at) const {
+  if (!at.files.clean || at.files.dirty || at.files.clean->link_count > 1) return false;
+  DirectoryPtr directory = source_->open_vm(*source_->open_prefix());
+  if (!directory) return true;
+  const VolumeFiles source = scan(at.fs, *directory, source_->names);
+  std::vector<std::string> states;
+  if (source.clean) states.push_back(source_->names.clean);
+  for (const Revision& revision : source.revisions) states.push_back(revision.file_name);
+  FilePtr clean = at.open(at.names.clean, Access::read);
+  return std::none_of(states.begin(), states.end(), [&](const std::string& state) {
+    try {
+      FilePtr file = at.fs.open_file(*directory, state, Access::read);
+      return at.fs.same_content(*clean, *file);
+    } catch (const Error&) {
+      return false;  // It was pruned meanwhile, or cannot be read: it proves nothing.
+    }
+  });
 }
 
 // A volume that starts from itself must be there; of the others there may be nothing yet: null.
@@ -101,8 +119,7 @@ std::unique_ptr<Operation> ImageVolume::open_existing() {
   }
 }
 
-// ---- Create, verify, remove
-// -------------------------------------------------------------------------
+// ---- Create, verify, remove ----
 
 void ImageVolume::create() {
   Properties now = properties();
@@ -138,10 +155,11 @@ void ImageVolume::verify() {
 
 void ImageVolume::remove() {
   auto operation = open_existing();
-  if (!operation) return;
+  if (!operation && !config_.save_on_stop) return;
+  if (!operation) refuse(Code::not_found, "remove volume", vid(), "nothing of it is there");
   Images& at = operation->images();
   require_no_import(at, "remove volume");
-  if (is_origin() && !at.files.any() && !at.files.precache) {
+  if (config_.save_on_stop && !at.files.any() && !at.files.precache) {
     // What a removal that was cut off leaves last is the directory.
     if (operation->remove_directory_if_empty()) return;
     refuse(Code::not_found, "remove volume", vid(), "nothing of it is there");
@@ -150,8 +168,7 @@ void ImageVolume::remove() {
   operation->remove_directory_if_empty();
 }
 
-// ---- Sessions
-// ---------------------------------------------------------------------------------------
+// ---- Sessions ----
 
 void ImageVolume::start() {
   Properties now = properties();
@@ -212,6 +229,10 @@ void ImageVolume::start_unsaved(const Properties& now) {
     Operation operation(location_, MissingDirectory::make, &pool_->worker);
     Images& at = operation.images();
     require_unsaved(at, "start volume");
+    if (clean_may_be_own(at)) {
+      refuse(Code::invalid, "start volume", vid(),
+             "its committed state is nobody else's, so it may be an origin; remove it first");
+    }
     auto named = at.fs.status(*source.directory, source_->names.clean);
     if (!named || !named->same_inode(source.status)) continue;
     return start_snapshot(at, *source.file, *source.directory, source_->names.clean,
@@ -259,7 +280,8 @@ void ImageVolume::discard() {
   Images& at = operation->images();
   if (!config_.save_on_stop) {
     require_unsaved(at, "stop volume");
-    return end_unsaved(at);
+    if (!is_snapshot() || !clean_may_be_own(at)) end_unsaved(at);
+    return;
   }
   if (at.files.dirty && now.revisions_to_keep == kSnapshotsDisabled) {
     refuse(Code::not_supported, "discard session", vid(),

@@ -68,6 +68,7 @@ class ImageVolume final : public Volume {
   void require_clean(const Images& at, const char* step) const;
   void require_no_import(const Images& at, const char* step) const;
   void require_unsaved(const Images& at, const char* step) const;
+  bool clean_may_be_own(Images& at) const;
   Properties properties() const;
 
   std::unique_ptr<Operation> open_existing();

@@ -80,7 +80,7 @@ Operation::~Operation() {
 }
 
 bool Operation::remove_directory_if_empty() {
-  const bool removed = location_.fs->remove_directory(*prefix_, location_.vid.vm);
+  const bool removed = try_remove_directory();
   if (removed) {
     NameChanges(*location_.fs, prefix_).settle();
   } else {
@@ -89,12 +89,23 @@ bool Operation::remove_directory_if_empty() {
   return removed;
 }
 
+bool Operation::try_remove_directory() {
+  auto removed = std::make_shared<bool>(false);
+  lock_->when_alone([fs = location_.fs, prefix = prefix_, vm = location_.vid.vm, removed] {
+    try {
+      *removed = fs->remove_directory(*prefix, vm);
+    } catch (...) {
+      // An empty directory is harmless.
+    }
+  });
+  return *removed;
+}
+
 void Operation::undo_directory() noexcept {
-  if (!made_directory_) return;
   try {
-    location_.fs->remove_directory(*prefix_, location_.vid.vm);
+    if (made_directory_) try_remove_directory();
   } catch (...) {
-    // An empty directory is harmless.
+    // Out of memory: the same.
   }
 }
 

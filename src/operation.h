@@ -65,6 +65,9 @@ class Operation {
   void undo_directory() noexcept;
 
  private:
+  // Where another operation of this process is at work in it, it is left to the last of them:
+  // false.
+  bool try_remove_directory();
   bool try_open(MissingDirectory missing);
 
   const Location& location_;

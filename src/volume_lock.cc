@@ -60,6 +60,7 @@ auto& directory_locks() {
 struct ProcessLock {
   std::shared_ptr<DirectoryLock> entry;
   DirectoryPtr locked;
+  std::function<void()> when_alone;  // left to the last user
 };
 
 namespace {
@@ -72,12 +73,29 @@ std::shared_ptr<ProcessLock> lock_directory(Filesystem& fs, const DirectoryKey& 
   std::lock_guard guard(entry->mutex);
   if (auto held = entry->held.lock()) return held;
   fs.lock(*directory);
-  auto held = std::make_shared<ProcessLock>(ProcessLock{entry, directory});
+  auto held = std::make_shared<ProcessLock>(ProcessLock{entry, directory, {}});
   entry->held = held;
   return held;
 }
 
 }  // namespace
+
+VolumeLock::~VolumeLock() {
+  if (!process_lock_) return;
+  auto entry = process_lock_->entry;  // outlives the guard
+  std::lock_guard guard(entry->mutex);
+  if (process_lock_.use_count() == 1 && process_lock_->when_alone) process_lock_->when_alone();
+  process_lock_.reset();
+}
+
+void VolumeLock::when_alone(std::function<void()> body) {
+  std::lock_guard guard(process_lock_->entry->mutex);  // nobody joins or leaves meanwhile
+  if (process_lock_.use_count() == 1) {
+    body();
+  } else {
+    process_lock_->when_alone = std::move(body);
+  }
+}
 
 std::unique_ptr<VolumeLock> VolumeLock::acquire(Filesystem& fs, const Directory& parent,
                                                 const std::string& vm,

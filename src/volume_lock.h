@@ -5,6 +5,7 @@
 #ifndef QUBES_STORAGE_SRC_VOLUME_LOCK_H
 #define QUBES_STORAGE_SRC_VOLUME_LOCK_H
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -23,6 +24,14 @@ class VolumeLock {
                                              const std::string& vm,
                                              const DirectoryPtr& vm_directory,
                                              const std::string& name);
+
+  ~VolumeLock();
+  VolumeLock(const VolumeLock&) = delete;
+  VolumeLock& operator=(const VolumeLock&) = delete;
+
+  // Calls `body` while no other operation of this process is at work in the directory (other
+  // processes are kept out anyway): now, or when the last of them ends. It must not throw.
+  void when_alone(std::function<void()> body);
 
  private:
   VolumeLock() = default;

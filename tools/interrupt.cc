@@ -38,8 +38,8 @@ int InterruptGuard::signal() {
 }
 
 void end_by_signal(int signal) {
-  ::signal(signal, SIG_DFL);
-  raise(signal);
+  static_cast<void>(::signal(signal, SIG_DFL));
+  static_cast<void>(raise(signal));
   _exit(128 + signal);
 }
 

@@ -116,7 +116,7 @@ int main(int argc, char** argv) {
   occupy_standard_descriptors();
   // A reader that went away is an error of the write, not the end of the process: what is half
   // done is still to be cleared.
-  signal(SIGPIPE, SIG_IGN);
+  static_cast<void>(signal(SIGPIPE, SIG_IGN));
   try {
     return checked_main(argc, argv);
   } catch (const std::exception& error) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The commands about a pool as a whole.
+#include <algorithm>
 #include <filesystem>
+#include <string_view>
 
 #include "tools/commands.h"
 #include "tools/text.h"
@@ -91,7 +93,7 @@ std::string candidate(const std::string& other) {
     if (other.empty()) throw UsageError("an empty OTHER");
     return std::filesystem::absolute(other).lexically_normal();
   }
-  const std::string name = other.substr(kLvm.size());
+  std::string name = other.substr(kLvm.size());
   const std::size_t slash = name.find('/');
   if (slash == 0 || slash == std::string::npos || slash + 1 == name.size() ||
       name.find('/', slash + 1) != std::string::npos) {
@@ -139,7 +141,8 @@ void recover(const Context& context) {
     const std::string vid = qubes_storage_report_vid(report.get(), i);
     const std::string finding = qubes_storage_report_finding(report.get(), i);
     const std::string action = qubes_storage_report_action(report.get(), i);
-    text += printable(vid + ": " + finding + ": " + action) + "\n";
+    text.append(printable(vid)).append(": ").append(printable(finding)).append(": ");
+    text.append(printable(action)).append("\n");
     Json json;
     json["vid"] = vid;
     json["finding"] = finding;
@@ -154,10 +157,11 @@ void recover(const Context& context) {
 
 void included_in(const Context& context) {
   const std::vector<std::string>& others = context.options.others;
-  std::vector<std::string> names;
-  for (const std::string& other : others) names.push_back(candidate(other));
-  std::vector<const char*> candidates;
-  for (const std::string& name : names) candidates.push_back(name.c_str());
+  std::vector<std::string> names(others.size());
+  std::transform(others.begin(), others.end(), names.begin(), candidate);
+  std::vector<const char*> candidates(names.size());
+  std::transform(names.begin(), names.end(), candidates.begin(),
+                 [](const std::string& name) { return name.c_str(); });
   std::int64_t index = -1;
   call(qubes_storage_pool_included_in, context.pool, candidates.data(), candidates.size(), &index);
   const Json found = index < 0 ? Json() : Json(others[static_cast<std::size_t>(index)]);

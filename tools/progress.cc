@@ -7,9 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <cstdio>
 #include <utility>
 
 #include "tools/error.h"
@@ -39,9 +37,8 @@ std::string bar(double part, std::size_t columns) {
 }
 
 std::string percent(double part) {
-  std::array<char, 16> buffer;
-  std::snprintf(buffer.data(), buffer.size(), "%3.0f%%", part * 100);
-  return buffer.data();
+  const std::string number = std::to_string(std::lround(part * 100));
+  return std::string(3 - std::min<std::size_t>(3, number.size()), ' ') + number + "%";
 }
 
 // Whole units are enough for what changes ten times a second.

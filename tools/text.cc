@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstdio>
 #include <ctime>
 
 namespace tool {
@@ -23,6 +22,13 @@ std::size_t width(std::string_view text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
     return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
   }));
+}
+
+std::string with_decimal(double number) {
+  std::array<char, 32> buffer;
+  const auto [end, failure] = std::to_chars(buffer.data(), buffer.data() + buffer.size(), number,
+                                            std::chars_format::fixed, 1);
+  return failure == std::errc() ? std::string(buffer.data(), end) : std::string("?");
 }
 
 bool is_control(char c) {
@@ -60,15 +66,9 @@ std::string format_size(std::uint64_t bytes) {
   std::size_t unit = 0;
   while (unit < kSuffixes.size() && bytes >> (10 * (unit + 1)) != 0) ++unit;
   const std::uint64_t divisor = std::uint64_t{1} << (10 * unit);
-  std::array<char, 32> buffer;
-  if (bytes % divisor == 0) {
-    std::snprintf(buffer.data(), buffer.size(), "%llu",
-                  static_cast<unsigned long long>(bytes / divisor));
-  } else {
-    std::snprintf(buffer.data(), buffer.size(), "%.1f",
-                  static_cast<double>(bytes) / static_cast<double>(divisor));
-  }
-  std::string text = buffer.data();
+  std::string text = bytes % divisor == 0
+                         ? std::to_string(bytes / divisor)
+                         : with_decimal(static_cast<double>(bytes) / static_cast<double>(divisor));
   if (unit > 0) text += kSuffixes[unit - 1];
   return text;
 }

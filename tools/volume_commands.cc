@@ -96,7 +96,7 @@ void prune(const Context& context) {
   call(qubes_storage_volume_prune, volume.get(), context.options.keep.value(), kNoFlags);
   const std::size_t left = revision_count(volume);
   answer(context, "pruned", {{"revisions_left", left}},
-         "to " + std::to_string(left) + " revisions");
+         "to " + std::to_string(left) + (left == 1 ? " revision" : " revisions"));
 }
 
 }  // namespace tool

@@ -13,6 +13,11 @@ const char* kind_name(const qubes_storage_volume_info* info) {
   return saved ? "origin" : "volatile";
 }
 
+std::string kept(std::int32_t revisions) {
+  if (revisions < 0) return "none, a session writes the committed state itself";
+  return std::to_string(revisions) + (revisions == 1 ? " revision" : " revisions");
+}
+
 Json json_of(const qubes_storage_volume_info* info) {
   const char* source = qubes_storage_volume_info_source(info);
   Json json;
@@ -43,7 +48,7 @@ std::string text_of(const qubes_storage_volume_info* info) {
       {"size", format_exact_size(qubes_storage_volume_info_size_bytes(info))},
       {"usage", format_exact_size(qubes_storage_volume_info_usage_bytes(info))},
       {"writable", yes_or_no(qubes_storage_volume_info_rw(info))},
-      {"keeps", std::to_string(qubes_storage_volume_info_revisions_to_keep(info)) + " revisions"},
+      {"keeps", kept(qubes_storage_volume_info_revisions_to_keep(info))},
       {"started", yes_or_no(qubes_storage_volume_info_is_started(info))},
       {"dirty", yes_or_no(qubes_storage_volume_info_is_dirty(info))},
       {"outdated", yes_or_no(qubes_storage_volume_info_is_outdated(info))},

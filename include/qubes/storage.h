@@ -7,11 +7,11 @@
  * machine has the file that qubes_storage_volume_path names. A *revision* is an earlier committed
  * state. What a session does follows from two flags of the volume:
  *
- * snap_on_start  save_on_stop   kind              a session 0              0              volatile
- * starts empty, is thrown away 1              0              snapshot          starts from the
- * source volume, is thrown away 0              1              origin            starts from the own
- * state, is committed 1              1              origin_snapshot   starts from the source
- * volume, is committed
+ *   snap_on_start  save_on_stop   kind              a session
+ *   0              0              volatile          starts empty, is thrown away
+ *   1              0              snapshot          starts from the source volume, is thrown away
+ *   0              1              origin            starts from the own state, is committed
+ *   1              1              origin_snapshot   starts from the source volume, is committed
  *
  * CONVENTIONS, for all that follows
  *
@@ -122,8 +122,8 @@ int32_t qubes_storage_error_code(const qubes_storage_error *error);
 int32_t qubes_storage_error_errno(const qubes_storage_error *error);
 
 /*
- * What was being done, for example "sync directory"; on which path ("" if on none); and the whole
- * as one sentence without a final full stop. "" if `error` is NULL.
+ * What was being done, for example "sync directory"; on which path, volume or argument ("" if on
+ * none); and the whole as one sentence without a final full stop. "" if `error` is NULL.
  */
 const char *qubes_storage_error_step(const qubes_storage_error *error);
 const char *qubes_storage_error_path(const qubes_storage_error *error);
@@ -133,6 +133,11 @@ const char *qubes_storage_error_message(const qubes_storage_error *error);
 
 #define QUBES_STORAGE_POOL_REFLINK 0 /* image files, the pool that this library is about */
 #define QUBES_STORAGE_POOL_KERNELS 1 /* read-only: DIR/KERNEL/modules.img, the vid is KERNEL */
+
+/*
+ * On the volumes of a kernels pool every verb that changes something answers READ_ONLY, sessions do
+ * nothing and succeed, verify, export and info work.
+ */
 
 /*
  * A configuration for the pool in the directory `dir_path` (made absolute against the current
@@ -309,7 +314,7 @@ int32_t qubes_storage_volume_config_set_save_on_stop(qubes_storage_volume_config
 int32_t qubes_storage_volume_config_set_snap_on_start(qubes_storage_volume_config *config,
                                                       int32_t snap_on_start,
                                                       qubes_storage_error **reterr);
-/* The vid of a volume of the same pool. Needs snap_on_start. */
+/* The vid of a volume of the same pool, "" for none. Needs snap_on_start. */
 int32_t qubes_storage_volume_config_set_source(qubes_storage_volume_config *config,
                                                const char *source_vid,
                                                qubes_storage_error **reterr);
@@ -334,9 +339,13 @@ qubes_storage_volume *qubes_storage_volume_ref(qubes_storage_volume *volume);
 /* An import that this handle holds is given up with the last reference. */
 void qubes_storage_volume_unref(qubes_storage_volume *volume);
 
+/* The vid that the handle was opened with. NULL if `volume` is. */
 const char *qubes_storage_volume_vid(const qubes_storage_volume *volume);
 
-/* The file that the virtual machine gets, whether or not it is there now: `.../NAME-dirty.img`. */
+/*
+ * The file that the virtual machine gets, there now or not: `.../NAME-dirty.img`. NULL if `volume`
+ * is.
+ */
 const char *qubes_storage_volume_path(const qubes_storage_volume *volume);
 
 /*
@@ -414,9 +423,10 @@ int32_t qubes_storage_volume_revert(qubes_storage_volume *volume, uint64_t numbe
  * Changes the size. With a session: of its file, and of every loop device on that file. Without,
  * for a saved volume: of the committed state (shrinking keeps the longer state as a revision).
  * Without an image: only the nominal size, which the next start uses.
- * Errors: READ_ONLY (rw is 0), INVALID (smaller without QUBES_STORAGE_RESIZE_SHRINK), NOT_FOUND,
- * OFFLINE, NO_SPACE, UNKNOWN_OUTCOME; IO from the step "refresh loop device": the file has the new
- * size, the device not.
+ * Errors: READ_ONLY (rw is 0), INVALID (smaller without QUBES_STORAGE_RESIZE_SHRINK; a snapshot
+ * that would start smaller than its source), BUSY (an import is held), NOT_FOUND, OFFLINE, NO_SPACE,
+ * UNKNOWN_OUTCOME; IO from the step "refresh loop device": the file has the new size, the device
+ * not.
  */
 int32_t qubes_storage_volume_resize(qubes_storage_volume *volume, uint64_t size_bytes,
                                     uint32_t flags, qubes_storage_error **reterr);
@@ -433,7 +443,7 @@ int32_t qubes_storage_volume_resize(qubes_storage_volume *volume, uint64_t size_
 int32_t qubes_storage_volume_import_begin(qubes_storage_volume *volume, uint64_t size_bytes,
                                           uint32_t flags, qubes_storage_error **reterr);
 
-/* The file to fill, whether or not it is there now: `.../NAME-import.img`. */
+/* The file to fill, there now or not: `.../NAME-import.img`. NULL if `volume` is. */
 const char *qubes_storage_volume_import_path(const qubes_storage_volume *volume);
 
 /*
@@ -450,8 +460,7 @@ int32_t qubes_storage_volume_import_end(qubes_storage_volume *volume, int32_t su
  * Imports the committed state of `source`, a volume of any pool: by reflink if both lie on one
  * filesystem that can, else by a sparse copy. Between two volumes of kernels pools, and into a
  * volume that is not saved: nothing to do, OK. `progress` may be NULL.
- * Errors: those of import_begin; NOT_FOUND (the source has no committed state), CANCELLED,
- * NO_SPACE.
+ * Errors: those of import_begin; those of export_fd for the source; CANCELLED, NO_SPACE.
  */
 int32_t qubes_storage_volume_import_volume(qubes_storage_volume *volume,
                                            qubes_storage_volume *source,

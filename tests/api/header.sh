@@ -57,7 +57,7 @@ check "every export is code" test -z "$(awk '$2 != "A" && $2 != "T"' "$work/nm")
 node=QUBES_STORAGE_$(cut -d. -f1,2 version)
 check "there is a node for this release: $node" grep -qE "^$node( |\$)" "$work/nm"
 
-# ---- What it needs, what it is called --------------------------------------------------------------
+# ---- What it needs, what it is called ------------------------------------------------------------
 
 dynamic=$(LC_ALL=C readelf -dW "$library")
 needed=$(sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' <<<"$dynamic")
@@ -72,7 +72,7 @@ check "no path is built in" test -z "$(grep -E 'R(UN)?PATH|TEXTREL' <<<"$dynamic
 check "the stack is not executable" \
   test -z "$(LC_ALL=C readelf -lW "$library" | grep GNU_STACK | grep E)"
 
-# ---- Nothing of ours runs when it is loaded -------------------------------------------------------
+# ---- Nothing of ours runs when it is loaded ------------------------------------------------------
 
 # An object with a static constructor has a section for it. The toolchain's own frame_dummy is not
 # in an object of ours; libstdc++'s ios_base::Init comes with #include <iostream>.
@@ -86,14 +86,15 @@ for object in $(find "$build/src" "$build/c-api" -name '*.o'); do
   fi
 done
 good
-bytes=$(LC_ALL=C readelf -SW "$library" | sed -n 's/.* \.init_array *[A-Z_]* *[0-9a-f]* [0-9a-f]* \([0-9a-f]*\) .*/\1/p')
+bytes=$(LC_ALL=C readelf -SW "$library" |
+  sed -n 's/.* \.init_array *[A-Z_]* *[0-9a-f]* [0-9a-f]* \([0-9a-f]*\) .*/\1/p')
 entries=$((0x${bytes:-0} / 8))
 echo "entries in .init_array: $entries (one is the toolchain's frame_dummy)"
 if ! grep -qE '^lib(asan|ubsan|tsan)' <<<"$needed"; then
   check "only the toolchain's entry in .init_array" test "$entries" -le 1
 fi
 
-# ---- Documentation ---------------------------------------------------------------------------------
+# ---- Documentation -------------------------------------------------------------------------------
 
 # A group is lines without an empty one between them; its first function has a comment above it, or
 # the group before it has, where these are the `_ref` and `_unref` of the conventions.
@@ -112,7 +113,7 @@ check "no line of the header is longer than 100" test -z "$(grep -nE '^.{101,}' 
 check "no struct layout, inline function, varargs or exported data in the header" test -z \
   "$(grep -nE '^struct .*\{|\binline\b|\.\.\.\)|^extern [^"]' "$header")"
 
-# ---- Loaded and unloaded -----------------------------------------------------------------------------
+# ---- Loaded and unloaded -------------------------------------------------------------------------
 
 # shellcheck disable=SC2086 # lists of words
 "${CC:-gcc}" -std=c99 -pedantic -Wall -Wextra -Wshadow -Werror -D_GNU_SOURCE ${CFLAGS:-} \

@@ -43,10 +43,9 @@ static void kernels_refuse_changes(void) {
   FAILS(REFUSED(READ_ONLY), qubes_storage_volume_set_rw, volume, 1);
   FAILS(REFUSED(READ_ONLY), qubes_storage_volume_set_rw, volume, 0);
   FAILS(REFUSED(READ_ONLY), qubes_storage_volume_set_revisions_to_keep, volume, 0);
-  /* As of every volume that is not saved. */
-  FAILS(REFUSED(NOT_SUPPORTED), qubes_storage_volume_revert, volume, 0, 0);
-  FAILS(REFUSED(NOT_SUPPORTED), qubes_storage_volume_prune, volume, 0, 0);
-  WORKS(qubes_storage_volume_import_end, volume, 0, 0);
+  FAILS(REFUSED(READ_ONLY), qubes_storage_volume_revert, volume, 0, 0);
+  FAILS(REFUSED(READ_ONLY), qubes_storage_volume_prune, volume, 0, 0);
+  FAILS(REFUSED(READ_ONLY), qubes_storage_volume_import_end, volume, 0, 0);
   CHECK(is_unchanged(place("kernels"), before));
   qubes_storage_volume_unref(volume);
   qubes_storage_pool_unref(pool);

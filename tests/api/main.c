@@ -26,7 +26,7 @@ static void find_filesystem(void) {
 }
 
 /* A sanitizer starts a thread of its own with the first one that it sees. */
-static void *do_nothing(void *unused) {
+static void* do_nothing(void* unused) {
   return unused;
 }
 

@@ -17,7 +17,8 @@ BUDGETS = {
     "resize, stopped": (10, 4, 4),
     "import begin + end": (19, 4, 6),
     "create": (10, 4, 4),
-    "create, with the directory of the VM": (10, 4, 6),  # one more name, which DESIGN does not count
+    # One more name, which DESIGN does not count:
+    "create, with the directory of the VM": (10, 4, 6),
     "remove": (10, 4, 4),
     "info, list, revisions, verify": (0, 0, 0),
 }

@@ -203,7 +203,7 @@ def recovery_after_a_kill(place):
 
 @test()
 def many_commands_at_once(place):
-    """Any order will do; no error but those that say who came first, and a whole volume after it."""
+    """No error but those that say who came first, and a whole volume after it."""
     place.volume("create", PRIVATE, "--size", "8M")
     place.session(b"x" * 4096)
     commands = [["start"], ["stop"], ["revert"], ["discard"], ["resize", "--size", "16M"],

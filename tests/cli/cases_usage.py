@@ -83,7 +83,8 @@ def hostile_vids(place):
     for vid in ("", "/", "private", "work/private", "appvms/work", "appvms/work/", "/appvms/work/x",
                 "appvms//private", "appvms/./private", "appvms/../private", "appvms/work/..",
                 "appvms/work/.", "../outside/x", "appvms/../../outside", "other/work/private",
-                "appvms/work/private/x", "appvms/wo\nrk/x", "appvms/wo\x1b[31mrk/x", "appvms/work/x\n", "appvms/work/x-dirty",
+                "appvms/work/private/x", "appvms/wo\nrk/x", "appvms/wo\x1b[31mrk/x",
+                "appvms/work/x\n", "appvms/work/x-dirty",
                 "appvms/work/x-precache", "appvms/work/x-import", "appvms/work/x.img",
                 "appvms/work/" + "x" * 256, "appvms/" + "x" * 256 + "/x", "x" * 5000,
                 os.path.join(place.pool, PRIVATE)):

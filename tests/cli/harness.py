@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the tests of the command stand on: filesystems to work on, the command, and what they claim."""
+"""What the tests of the command stand on: filesystems to work on, the command, and claims."""
 import json
 import os
 import shutil
@@ -108,7 +108,7 @@ class Mount:
         shutil.rmtree(self.directory)
 
 
-# ---- The command ----------------------------------------------------------------------------------
+# ---- The command --------------------------------------------------------------------------------
 
 
 class Result:
@@ -218,7 +218,7 @@ class Place:
         self.call("stop", self.pool, vid, *options)
 
 
-# ---- The list of tests ----------------------------------------------------------------------------
+# ---- The list of tests --------------------------------------------------------------------------
 
 TESTS = []
 

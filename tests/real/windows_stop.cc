@@ -6,12 +6,11 @@
 //
 //   W13  what a stop with snapshots disabled leaves unsynced is in no file: the test looks at the
 //        disk after a power cut instead
-//   W21  a `cp` that outlives its daemon writes to a file that was unlinked: the test holds that
-//   file open
+//   W21  a `cp` that outlives its daemon writes to a file that was unlinked: the test keeps that
+//        file open
 //
-// The rest of the states are directories. "As we do" is missing where our protocols do not pass
-// that state: W1, W3 (we prune after publishing), and W6, W8, W18, where the temporary looks the
-// same.
+// The rest are directories. "As we do" is missing where our protocols do not pass that state: W1,
+// W3 (we prune after publishing), and where what we leave looks the same: W6, W8.
 #include "tests/real/peer_session.h"
 
 namespace qubes::storage::test {

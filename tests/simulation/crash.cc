@@ -106,10 +106,11 @@ class PowerCut {
     std::vector<InodeNumber> dirty;
     for (InodeNumber i = 1; i < disk_.inodes.size(); ++i) {
       Inode& inode = state.disk.inodes[i];
+      if (!was_renamed(i)) inode.ctime_ns = inode.durable_ctime_ns;
       if (inode.is_dirty() && has_name[i] && is_read[i]) {
         dirty.push_back(i);
       } else {
-        set(inode, {inode.durable, inode.durable_mtime_ns});
+        inode = left(inode, {inode.durable, inode.durable_mtime_ns});
       }
     }
     with_contents(state, dirty, 0);
@@ -120,21 +121,38 @@ class PowerCut {
       CrashState copy = state;  // the visitor may do with it what it likes
       return visit_(copy);
     }
-    for (const Version& version : versions_of(disk_.inodes[dirty[index]])) {
-      set(state.disk.inodes[dirty[index]], version);
+    Inode& inode = state.disk.inodes[dirty[index]];
+    const Inode before = inode;
+    for (const Version& version : versions_of(before)) {
+      inode = left(before, version);
       with_contents(state, dirty, index + 1);
     }
+    inode = before;
   }
 
-  static void set(Inode& inode, const Version& version) {
-    if (inode.is_directory) return;
-    if (inode.now != version.content && inode.was_synced && inode.durable != version.content) {
-      inode.shares_blocks = false;
+  // A name change of it is durable, and with that the ctime.
+  bool was_renamed(InodeNumber inode) const {
+    for (std::size_t i = 0; i < extents_.size(); ++i) {
+      const bool is_there = extents_[i] == Extent::all || extents_[i] == Extent::both_names;
+      if (is_there && disk_.pending[i].inode == inode) return true;
     }
+    return false;
+  }
+
+  static Inode left(Inode inode, const Version& version) {
+    if (inode.is_directory) return inode;
+    const bool is_other = inode.durable != version.content;
+    if (is_other && inode.was_synced) inode.shares_blocks = false;
+    // A write sets both times.
+    if (is_other || inode.durable_mtime_ns != version.mtime_ns) {
+      inode.ctime_ns = std::max(inode.ctime_ns, version.mtime_ns);
+    }
+    inode.durable_ctime_ns = inode.ctime_ns;
     inode.now = inode.durable = version.content;
     inode.mtime_ns = inode.durable_mtime_ns = version.mtime_ns;
     inode.was_synced = true;
     inode.sync_failed = false;
+    return inode;
   }
 
   static std::vector<std::uint64_t> hash_names(const Names& names) {

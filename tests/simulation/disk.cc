@@ -102,7 +102,10 @@ Disk::Disk() : inodes(2) { inodes[kRoot].is_directory = true; }
 InodeNumber Disk::create(bool is_directory) {
   Inode inode;
   inode.is_directory = is_directory;
-  if (!is_directory) inode.mtime_ns = inode.ctime_ns = inode.durable_mtime_ns = now_ns;
+  if (!is_directory) {
+    inode.mtime_ns = inode.ctime_ns = now_ns;
+    inode.durable_mtime_ns = inode.durable_ctime_ns = now_ns;
+  }
   inodes.push_back(inode);
   return static_cast<InodeNumber>(inodes.size() - 1);
 }
@@ -153,20 +156,26 @@ void Disk::rename(InodeNumber directory, const std::string& from, const std::str
   change({directory, id, intern(to), inode, 0, false});
 }
 
+// A change of names is one with the ctime that it sets.
+void Disk::make_durable(const Change& change) {
+  apply(durable, change, Extent::all);
+  inodes[change.inode].durable_ctime_ns = inodes[change.inode].ctime_ns;
+}
+
 void Disk::sync_directory(const CrashModel& model, InodeNumber directory) {
   auto touches = [&](const Change& one) {
     return one.directory == directory || one.inode == directory;
   };
   if (model.ordered) {
     const auto last = std::find_if(pending.rbegin(), pending.rend(), touches).base();
-    for (auto at = pending.begin(); at != last; ++at) apply(durable, *at, Extent::all);
+    for (auto at = pending.begin(); at != last; ++at) make_durable(*at);
     pending.erase(pending.begin(), last);
     return;
   }
   std::vector<Change> rest;
   for (const Change& one : pending) {
     if (one.directory == directory) {
-      apply(durable, one, Extent::all);
+      make_durable(one);
     } else {
       rest.push_back(one);
     }
@@ -181,6 +190,7 @@ void Disk::sync_file(const CrashModel& model, InodeNumber inode) {
   if (file.was_synced && file.now != file.durable) file.shares_blocks = false;
   file.durable = file.now;
   file.durable_mtime_ns = file.mtime_ns;
+  file.durable_ctime_ns = file.ctime_ns;
   file.was_synced = true;
 }
 
@@ -209,6 +219,7 @@ void Disk::settle_all() {
   for (Inode& inode : inodes) {
     inode.durable = inode.now;
     inode.durable_mtime_ns = inode.mtime_ns;
+    inode.durable_ctime_ns = inode.ctime_ns;
     inode.was_synced = true;
   }
 }

@@ -57,6 +57,7 @@ struct Inode {
   std::int64_t mtime_ns = 0;
   std::int64_t durable_mtime_ns = 0;
   std::int64_t ctime_ns = 0;
+  std::int64_t durable_ctime_ns = 0;
 
   bool is_dirty() const {
     return !is_directory && (now != durable || mtime_ns != durable_mtime_ns);
@@ -123,6 +124,7 @@ struct Disk {
 
  private:
   void change(Change change);
+  void make_durable(const Change& change);
 };
 
 }  // namespace qubes::storage::simulation

@@ -108,6 +108,7 @@ void Explorer::run() {
       expand(id, deserialized_world(bytes), static_cast<int>(crashes));
     }
     if (!queue.empty()) is_complete_ = false;
+    by_crashes_.push_back(visited_.size());
   }
 }
 

@@ -73,6 +73,8 @@ class Explorer {
   std::size_t states() const { return visited_.size(); }
   std::size_t crashes_checked() const { return checked_.size(); }
   std::size_t operations_run() const { return operations_run_; }
+  // How many there were when all states with so many crashes had been visited.
+  const std::vector<std::size_t>& by_crashes() const { return by_crashes_; }
   bool is_complete() const { return is_complete_; }
   const std::vector<Violation>& violations() const { return violations_; }
 
@@ -106,6 +108,7 @@ class Explorer {
   std::vector<Violation> violations_;
   std::set<std::string> complaints_;
   std::size_t operations_run_ = 0;
+  std::vector<std::size_t> by_crashes_;
   bool is_complete_ = true;
 };
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <tuple>
 #include <type_traits>
 #include <vector>
 
@@ -17,6 +18,8 @@ class Normalizer {
 
   Renaming run() {
     drop_forgotten();
+    sort_by_meaning(disk_.memory);
+    sort_by_meaning(disk_.durable);
     number_inodes();
     move_inodes();
     rename_symbols();
@@ -53,6 +56,16 @@ class Normalizer {
     std::erase_if(disk_.memory, forgotten);
     std::erase_if(disk_.durable, forgotten);
     std::erase_if(disk_.pending, forgotten);
+  }
+
+  // Not by number of the name, which tells when a text was met first.
+  static void sort_by_meaning(Names& names) {
+    auto key = [](const Entry& entry) {
+      const NameInfo& meaning = info(entry.name);
+      return std::tuple(entry.directory, meaning.role, meaning.number, meaning.seconds, entry.name);
+    };
+    std::sort(names.begin(), names.end(),
+              [&](const Entry& a, const Entry& b) { return key(a) < key(b); });
   }
 
   void number(InodeNumber inode) {
@@ -110,21 +123,19 @@ class Normalizer {
   }
 
   void collect() {
-    times_.push_back(disk_.now_ns);
-    for (std::size_t i = 1; i < disk_.inodes.size(); ++i) {
-      const Inode& inode = disk_.inodes[i];
-      if (inode.is_directory) continue;
-      times_.push_back(inode.mtime_ns);
-      times_.push_back(inode.durable_mtime_ns);
-    }
     for_all_names([&](NameId name) {
       const NameInfo& meaning = info(name);
       if (meaning.role != Role::revision) return;
-      times_.push_back(meaning.seconds * kNsPerSecond);
+      meet(meaning.seconds * kNsPerSecond);
       renaming_.numbers[{meaning.volume, meaning.number}] = 0;
     });
-    std::sort(times_.begin(), times_.end());
-    times_.erase(std::unique(times_.begin(), times_.end()), times_.end());
+    for (std::size_t i = 1; i < disk_.inodes.size(); ++i) {
+      const Inode& inode = disk_.inodes[i];
+      if (inode.is_directory) continue;
+      meet(inode.mtime_ns);
+      meet(inode.durable_mtime_ns);
+    }
+    times_.push_back(disk_.now_ns);  // The last, so that a later one is not among them.
     const std::string* volume = nullptr;
     std::int64_t next = 1;
     for (auto& [key, value] : renaming_.numbers) {
@@ -134,8 +145,13 @@ class Normalizer {
     }
   }
 
+  void meet(std::int64_t time_ns) {
+    if (time_ns == disk_.now_ns) return;
+    if (std::find(times_.begin(), times_.end(), time_ns) == times_.end()) times_.push_back(time_ns);
+  }
+
   std::int64_t renamed_time(std::int64_t time_ns) const {
-    const auto rank = std::lower_bound(times_.begin(), times_.end(), time_ns) - times_.begin();
+    const auto rank = std::find(times_.begin(), times_.end(), time_ns) - times_.begin();
     return kFirstTimeNs + rank * kTickNs;
   }
 
@@ -154,9 +170,12 @@ class Normalizer {
       Inode& inode = disk_.inodes[i];
       if (inode.is_directory) continue;
       const bool far = inode.ctime_ns - inode.mtime_ns >= kTickNs;
+      const bool durable_far = inode.durable_ctime_ns - inode.durable_mtime_ns >= kTickNs;
       inode.mtime_ns = renamed_time(inode.mtime_ns);
       inode.durable_mtime_ns = renamed_time(inode.durable_mtime_ns);
       inode.ctime_ns = inode.mtime_ns + (far && is_session[i] ? kTickNs : 0);
+      inode.durable_ctime_ns =
+          inode.durable_mtime_ns + (durable_far && is_session[i] ? kTickNs : 0);
     }
     disk_.now_ns = renamed_time(disk_.now_ns);
   }
@@ -204,7 +223,7 @@ struct PackedInode {
   std::uint8_t flags;
   Content now;
   Content durable;
-  std::uint8_t mtime, durable_mtime, ctime;
+  std::uint8_t mtime, durable_mtime, ctime, durable_ctime;
 };
 struct PackedChange {
   std::uint16_t directory, from, to, inode, replaced, replaced_was_linked;
@@ -244,7 +263,8 @@ std::string serialized(const Disk& disk) {
     const int flags = (inode.is_directory ? 1 : 0) | (inode.was_synced ? 2 : 0) |
                       (inode.shares_blocks ? 4 : 0) | (inode.sync_failed ? 8 : 0);
     inodes.push_back({static_cast<std::uint8_t>(flags), inode.now, inode.durable,
-                      ticks(inode.mtime_ns), ticks(inode.durable_mtime_ns), ticks(inode.ctime_ns)});
+                      ticks(inode.mtime_ns), ticks(inode.durable_mtime_ns), ticks(inode.ctime_ns),
+                      ticks(inode.durable_ctime_ns)});
   }
   std::vector<PackedChange> changes;
   for (const Change& one : disk.pending) {
@@ -279,6 +299,7 @@ Disk deserialized(std::string_view& bytes) {
     inode.mtime_ns = from_ticks(packed.mtime);
     inode.durable_mtime_ns = from_ticks(packed.durable_mtime);
     inode.ctime_ns = from_ticks(packed.ctime);
+    inode.durable_ctime_ns = from_ticks(packed.durable_ctime);
     disk.inodes.push_back(inode);
   }
   for (const PackedChange& one : changes) {

@@ -25,8 +25,8 @@ struct Renaming {
   std::int64_t operator()(const std::string& volume, std::int64_t number) const;
 };
 
-// The library uses of times: which are equal, their order (among revisions of one number), and whether a session's
-// ctime is near its mtime. Of numbers: their order. Of inodes: which are the same. Of symbols: which are equal.
+// What is kept of times: which are equal, and whether a session's ctime is near its mtime (not their order: it counts
+// only among revisions of one number). Of numbers: their order. Of inodes and symbols: which are the same.
 Renaming normalize(Disk& disk);
 
 // For storing many, and for telling whether two are equal.

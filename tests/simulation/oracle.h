@@ -22,6 +22,7 @@ struct VolumeSpec {
   std::string name;
   int source = -1;  // index of another volume
   std::uint8_t size_blocks = 2;
+  std::uint8_t size_max = 2;  // of growing
 
   bool is_saved() const { return kind == Kind::origin || kind == Kind::origin_snapshot; }
   std::string vid() const { return prefix + '/' + vm + '/' + name; }

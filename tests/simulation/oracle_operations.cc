@@ -91,10 +91,10 @@ void revert_newest(Expectation& expected, const State& state) {
   expected.during.push_back(state);
 }
 
-void resize(Expectation& expected, const State& state, int change, int keep) {
+void resize(Expectation& expected, const State& state, int change, int keep, int size_max) {
   const Content& present = state.session ? *state.session : *state.committed;
   const int size = present.size_blocks + change;
-  if (size < 1 || size > static_cast<int>(kBlocksMax)) return;
+  if (size < 1 || size > size_max) return;
   const Content content = resized(present, static_cast<std::uint8_t>(size));
   if (!state.session && change < 0) return commit(expected, state, content, keep, false);
   State next = state;
@@ -252,7 +252,7 @@ void expect_whole(Expectation& expected, const VolumeSpec& spec, const State& st
     case Verb::grow:
     case Verb::shrink:
       if (state.session || (state.committed && is_origin)) {
-        resize(expected, state, verb == Verb::grow ? 1 : -1, keep);
+        resize(expected, state, verb == Verb::grow ? 1 : -1, keep, spec.size_max);
       }
       return;
     case Verb::import:

@@ -30,6 +30,8 @@ int main(int argc, char** argv) {
     std::printf("%-50s %9zu states %9zu crashes %9zu operations%s\n", scenario.name.c_str(),
                 explorer.states(), explorer.crashes_checked(), explorer.operations_run(),
                 explorer.is_complete() ? ", complete" : "");
+    for (std::size_t n : explorer.by_crashes()) std::printf("   %zu", n);
+    std::printf("\n");
     std::fflush(stdout);
   }
   std::printf("simulation: %zu states, %zu violations\n", total, violations);

@@ -179,14 +179,16 @@ BOOST_AUTO_TEST_CASE(snapshots_disabled) {
 }
 
 BOOST_AUTO_TEST_CASE(a_saved_volume_is_not_mistaken_for_one_that_is_thrown_away) {
-  auto source = created("vm-templates/debian/root");
+  auto source = created("vm-templates/debian/root", 0);
+  session(*source, "source");
   auto volume = created(kVid);
   auto as_volatile = volatile_volume(kVid);
   auto as_snapshot = snapshot(kVid, "vm-templates/debian/root");
   check_refused(*this, Code::invalid, [&] { as_volatile->start(); });
   check_refused(*this, Code::invalid, [&] { as_volatile->stop(); });
   check_refused(*this, Code::invalid, [&] { as_snapshot->start(); });
-  check_refused(*this, Code::invalid, [&] { as_snapshot->stop(); });
+  as_snapshot->stop();  // there is no session: nothing to do
+  BOOST_TEST(exists(kVid, ".img"));
   session(*volume, "one");
   volume->start();
   check_refused(*this, Code::invalid, [&] { as_volatile->stop(); });
