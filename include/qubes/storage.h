@@ -424,9 +424,9 @@ int32_t qubes_storage_volume_revert(qubes_storage_volume *volume, uint64_t numbe
  * for a saved volume: of the committed state (shrinking keeps the longer state as a revision).
  * Without an image: only the nominal size, which the next start uses.
  * Errors: READ_ONLY (rw is 0), INVALID (smaller without QUBES_STORAGE_RESIZE_SHRINK; a snapshot
- * that would start smaller than its source), BUSY (an import is held), NOT_FOUND, OFFLINE, NO_SPACE,
- * UNKNOWN_OUTCOME; IO from the step "refresh loop device": the file has the new size, the device
- * not.
+ * that would start smaller than its source), BUSY (an import is held), NOT_FOUND, OFFLINE,
+ * NO_SPACE, UNKNOWN_OUTCOME; IO with the path of a loop device: the file has the new size, the
+ * device does not.
  */
 int32_t qubes_storage_volume_resize(qubes_storage_volume *volume, uint64_t size_bytes,
                                     uint32_t flags, qubes_storage_error **reterr);

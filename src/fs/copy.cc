@@ -158,6 +158,8 @@ void copy_stream(OpenFile source, OpenFile target, std::optional<std::uint64_t> 
                  [&](Range run, const std::byte* data) { write_range(target, run, data); });
     written = piece.end;
   }
+  // The writer of a pipe may have died of what the caller is to be cancelled by: an end like any.
+  report(progress, written, total ? total : written);
 }
 
 }  // namespace

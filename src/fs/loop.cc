@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Finds loop devices by the inode behind them, never by a path, and sets their capacity.
+// Finds loop devices by the inode behind them, and sets their capacity.
 #include "src/fs/loop.h"
 
 #include <dirent.h>
@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
+#include <climits>
 #include <memory>
 #include <string_view>
 
@@ -44,11 +45,30 @@ std::vector<std::string> bound_loop_names() {
   return names;
 }
 
+// What sysfs says of a device that we may not open: it tells the path only, but tells everybody.
+bool is_named_over(const std::string& loop_name, const struct stat& file) {
+  const std::string attribute = "/sys/block/" + loop_name + "/loop/backing_file";
+  const UniqueFd fd = open_at(AT_FDCWD, attribute.c_str(), O_RDONLY);
+  char path[PATH_MAX];
+  const ssize_t length = fd ? retry([&] { return ::read(fd.get(), path, sizeof path - 1); }) : -1;
+  if (length <= 1) return false;
+  path[length - 1] = '\0';  // instead of the newline
+  struct stat backing {};
+  return ::stat(path, &backing) == 0 && backing.st_dev == file.st_dev &&
+         backing.st_ino == file.st_ino;
+}
+
 class LoopDevice {
  public:
-  explicit LoopDevice(const std::string& name)
+  // One that we may not open is none of our business, unless it is over `file`.
+  LoopDevice(const std::string& name, const struct stat& file)
       : path_("/dev/" + name), fd_(open_at(AT_FDCWD, path_.c_str(), O_RDONLY | O_NONBLOCK)) {
-    if (!fd_ && !is_gone(errno)) throw_errno(errno, "open loop device", path_);
+    if (fd_ || is_gone(errno)) return;
+    const int reason = errno;
+    const bool is_forbidden = reason == EACCES || reason == EPERM;
+    if (!is_forbidden || is_named_over(name, file)) {
+      throw_errno(reason, "open loop device", path_);
+    }
   }
 
   // Linux compares nothing for us: the kernel reports device and inode of the file as stat(2)
@@ -95,7 +115,7 @@ int refresh_loop_devices(OpenFile file) {
   const struct stat status = stat_of(file);
   int count = 0;
   for (const std::string& name : bound_loop_names()) {
-    LoopDevice device(name);
+    LoopDevice device(name, status);
     if (device.is_over(status) && device.take_size(static_cast<std::uint64_t>(status.st_size))) {
       ++count;
     }

@@ -55,6 +55,7 @@ CrashModel model_of(const std::string& filesystem) {
   model.ordered = false;
   model.reflink = filesystem == "btrfs";
   model.unnamed_sync_counts = false;
+  model.commits_after_death = true;
   model.rename_may_keep_both = true;
   model.lost_target = LostTarget::linked;
   if (filesystem != "btrfs" && filesystem != "other") {

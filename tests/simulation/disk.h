@@ -43,6 +43,8 @@ struct CrashModel {
   bool unnamed_sync_counts = true;
   bool rename_may_keep_both = false;
   LostTarget lost_target = LostTarget::never;
+  // Between the death of a process and the next operation the periodic commit comes.
+  bool commits_after_death = false;
 };
 
 CrashModel model_of(const std::string& filesystem);  // xfs, ext4, btrfs, other

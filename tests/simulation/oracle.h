@@ -74,6 +74,7 @@ struct Expectation {
   std::vector<State> after;   // one of these when it has answered
   std::vector<State> during;  // one of these after a crash in the middle and recovery
   bool is_durable = true;     // a power cut after the answer changes nothing
+  bool keeps_fallback = false;  // but for what an operation that died may have left before it
 };
 
 // `fresh` is the symbol that a write will use; `states` those of all volumes.

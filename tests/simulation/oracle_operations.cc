@@ -98,16 +98,19 @@ void resize(Expectation& expected, const State& state, int change, int keep, int
   const Content content = resized(present, static_cast<std::uint8_t>(size));
   if (!state.session && change < 0) return commit(expected, state, content, keep, false);
   State next = state;
-  expected.during.push_back(state);
+  State half = state;
   if (state.session) {
     next.session = content;
-    next.maybe_written = true;
+    next.maybe_written = half.maybe_written = true;
     next.loose = false;
+    expected.during.push_back(half);
     // Cut off already, but of the old size.
-    State half = state;
     half.session = resized(content, present.size_blocks);
     expected.during.push_back(half);
+    // It promises nothing about the name of a session whose start died before it answered.
+    expected.keeps_fallback = true;
   } else {
+    expected.during.push_back(state);
     next.committed = content;
   }
   expected.after.push_back(next);

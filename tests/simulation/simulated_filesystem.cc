@@ -185,7 +185,7 @@ bool SimulatedFilesystem::make_directory(const Directory& parent, const std::str
   const InodeNumber directory = inode_of(parent);
   if (disk_.lookup(directory, intern(name)) != 0) return false;
   perform({StepKind::make_directory, directory, 0, "", name},
-          [&] { disk_.link(directory, name, disk_.create(true)); });
+          [this, directory, name] { disk_.link(directory, name, disk_.create(true)); });
   return true;
 }
 
@@ -200,7 +200,7 @@ bool SimulatedFilesystem::remove_directory(const Directory& parent, const std::s
     throw_errno(ENOTDIR, "remove directory", parent.path() + '/' + name);
   }
   perform({StepKind::remove_directory, directory, inode, name, ""},
-          [&] { disk_.unlink(directory, name); });
+          [this, directory, name] { disk_.unlink(directory, name); });
   return true;
 }
 
@@ -218,7 +218,7 @@ void SimulatedFilesystem::sync(Directory& directory) {
   const InodeNumber inode = inode_of(directory);
   const std::string name = directory.path().substr(directory.path().rfind('/') + 1);
   perform({StepKind::sync_directory, inode, 0, name, ""},
-          [&, inode] { disk_.sync_directory(model_, inode); });
+          [this, inode] { disk_.sync_directory(model_, inode); });
 }
 
 void SimulatedFilesystem::lock(Directory&) { check_alive(); }

@@ -44,6 +44,8 @@ class StepObserver {
   virtual ~StepObserver() = default;
   // Does the step by calling `act`, once, or not.
   virtual void perform(const Step& step, const std::function<void()>& act) = 0;
+  // The operation is about to answer, and again when the background work is done.
+  virtual void finish() {}
 };
 
 class SimulatedFilesystem final : public Filesystem {

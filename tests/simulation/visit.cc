@@ -91,7 +91,7 @@ Visit::Alternatives Visit::alternatives(std::size_t volume) const {
       result.insert(result.end(), expected_.during.begin(), expected_.during.end());
     }
   }
-  if (!is_target || !is_answered_ || !expected_.is_durable) {
+  if (!is_target || !is_answered_ || !expected_.is_durable || expected_.keeps_fallback) {
     result.insert(result.end(), model.fallback.begin(), model.fallback.end());
   }
   return result;
@@ -113,7 +113,11 @@ void Visit::run() {
     fs = mutation_->filesystem(fs_, act_);
   }
   fs_->observe(observer);
-  simulation::run(fs_, fs, scenario_, act_, [this](const Answer& answer) { answered(answer); });
+  simulation::run(fs_, fs, scenario_, act_, [&](const Answer& answer) {
+    observer->finish();
+    answered(answer);
+  });
+  observer->finish();
   fs_->observe(nullptr);
   if (!is_good_) return;
   const std::string complaint = judge_result();
@@ -187,7 +191,7 @@ std::string Visit::judge_others() const {
     if (entry.directory == own && meaning.volume == spec.name) continue;
     if (fs_->disk().lookup(entry.directory, entry.name) == entry.inode) continue;
     if (meaning.role != Role::foreign && act_.verb == Verb::recover) continue;
-    if (world_.disk.inodes[entry.inode].is_directory && act_.verb == Verb::remove) continue;
+    if (entry.inode == own) continue;  // the last volume takes the directory with it
     if (spec.source >= 0 &&
         meaning.volume == scenario_.volumes[static_cast<std::size_t>(spec.source)].name) {
       continue;
@@ -216,7 +220,7 @@ World Visit::result() const {
   VolumeModel& model = after.models[act_.volume];
   model.now = found_;
   model.is_running = is_running_after();
-  if (expected_.is_durable) model.fallback.clear();
+  if (expected_.is_durable && !expected_.keeps_fallback) model.fallback.clear();
   for (VolumeModel& each : after.models) {
     if (after.disk.pending.empty()) each.fallback.clear();
   }

@@ -37,6 +37,10 @@ bool Visit::is_new(const CrashState& state) {
 
 void Visit::crashed(CrashState& state) {
   if (!is_new(state)) return;
+  if (state.kind == CrashKind::process_death && model_.commits_after_death) {
+    state.disk.durable = state.disk.memory;
+    state.disk.pending.clear();
+  }
   World after{state.disk, std::vector<VolumeModel>(world_.models.size())};
   const std::string complaint = recovered(state, after);
   if (complaint.empty()) {
@@ -75,7 +79,10 @@ std::string Visit::judge(const CrashState& state, std::size_t volume, const Disk
     model.is_running = state.kind == CrashKind::process_death && world_.models[volume].is_running;
     return "";
   }
-  if (std::string complaint = leftovers(spec, seen); !complaint.empty()) return complaint;
+  // Kept on purpose: where a precache is all there is, it may be the only copy of something.
+  const bool only_precache = found == State{} && seen.precache;
+  std::string complaint = only_precache ? "" : leftovers(spec, seen);
+  if (!complaint.empty()) return complaint;
   std::vector<const State*> matched;
   for (const State& wanted : beliefs_[volume]) {
     if (matches(found, wanted, ghosts_[volume])) matched.push_back(&wanted);

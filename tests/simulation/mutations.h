@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The library with one mistake in it: a step left out, two neighbouring steps swapped (made from what the
+// library was seen to do), or one of the realistic ones of mistakes.cc.
+#ifndef QUBES_STORAGE_TESTS_SIMULATION_MUTATIONS_H
+#define QUBES_STORAGE_TESTS_SIMULATION_MUTATIONS_H
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/simulation/explorer.h"
+
+namespace qubes::storage::simulation {
+
+// "rename D -> C": roles for names. A sync of a directory is told by what came before it.
+std::string signature(const Step& step, const std::string& before);
+
+// What an operation was seen to do.
+struct Recorded {
+  std::set<std::pair<std::string, std::string>> steps;                // operation, step
+  std::set<std::pair<std::string, std::pair<std::string, std::string>>> pairs;  // and its next
+};
+
+// Makes no mistake; writes down the steps.
+std::unique_ptr<Mutation> recording(Recorded& recorded);
+
+std::unique_ptr<Mutation> without(std::string operation, std::string step);
+std::unique_ptr<Mutation> swapped(std::string operation, std::string first, std::string second);
+
+std::vector<std::unique_ptr<Mutation>> realistic_mistakes();
+
+}  // namespace qubes::storage::simulation
+
+#endif
