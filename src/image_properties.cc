@@ -154,7 +154,11 @@ void ImageVolume::resize_session(Images& at, std::uint64_t size_bytes) {
   FilePtr file = at.open(at.names.dirty, Access::read_write);
   if (at.files.dirty->size_bytes != size_bytes) {
     at.fs.set_size(*file, size_bytes);
-    if (config_.save_on_stop) at.fs.sync(*file);  // else a crash throws it away anyway
+    if (config_.save_on_stop) {  // else a crash throws it away anyway
+      at.fs.sync(*file);
+      at.changes
+          .settle();  // The name, too, may be as young as the process that died after a start.
+    }
   }
   at.fs.refresh_loops(*file);  // also after one that failed here last time
 }

@@ -38,8 +38,10 @@ class NameChanges {
 
   Filesystem& fs_;
   DirectoryPtr directory_;
-  bool ordered_;
-  bool pending_ = false;
+  const bool ordered_;
+  // Whether there may be changes that are not durable: those of a process that died before its
+  // settle count.
+  bool pending_ = true;
   std::vector<FilePtr> garbage_;
 };
 

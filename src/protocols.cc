@@ -86,6 +86,18 @@ void sync_content(Images& at, const std::string& name) {
   }
 }
 
+// Makes I, a shorter C. P is renamed before it is cut: cut, it must never pass for C.
+void shrink_clean(Images& at, std::uint64_t size_bytes) {
+  if (!at.files.precache_is_valid()) {
+    publish(at, at.names.import, [&](File& file) { fill_with_clean(at, file, size_bytes); });
+    return;
+  }
+  at.changes.rename(at.names.precache, at.names.import);
+  FilePtr file = at.open(at.names.import, Access::read_write);
+  at.fs.set_size(*file, size_bytes);  // commit syncs it
+  at.fs.close(std::move(file));
+}
+
 // A session's file that a crash may throw away: never synced.
 void make_unsynced(Images& at, const std::function<void(File&)>& fill) {
   at.changes.unlink(at.names.dirty);
@@ -210,25 +222,21 @@ void create(Images& at, std::uint64_t size_bytes) {
 }
 
 void resize_clean(Images& at, std::uint64_t size_bytes, int revisions_to_keep) {
-  const bool shrinks = size_bytes < at.files.clean->size_bytes;
-  const bool has_precache = at.files.precache_is_valid();
-  // A shrink goes by way of I, so that what is cut off stays in a revision.
-  const std::string& target = shrinks ? at.names.import : at.names.clean;
-
-  if (has_precache) {
+  if (size_bytes < at.files.clean->size_bytes) {
+    shrink_clean(at, size_bytes);                    // An I that nobody holds: swept.
+    commit(at, at.names.import, revisions_to_keep);  // What is cut off stays in a revision.
+    return;
+  }
+  if (at.files.precache_is_valid()) {
     FilePtr file = at.open(at.names.precache, Access::read_write);
-    at.fs.set_size(*file, size_bytes);  // A crash from here on leaves a P that is not valid.
-    if (!shrinks) at.fs.sync(*file);    // commit does
+    at.fs.set_size(*file, size_bytes);  // A P of another size than C: not valid.
+    at.fs.sync(*file);
     at.fs.close(std::move(file));
-    at.changes.rename(at.names.precache, target);
+    at.changes.rename(at.names.precache, at.names.clean);  // The old size, or the new one.
   } else {
-    publish(at, target, [&](File& file) { fill_with_clean(at, file, size_bytes); });
+    publish(at, at.names.clean, [&](File& file) { fill_with_clean(at, file, size_bytes); });
   }
-  if (shrinks) {
-    commit(at, at.names.import, revisions_to_keep);  // Until it publishes: an I, swept.
-  } else {
-    at.changes.settle();
-  }
+  at.changes.settle();  // The new one.
 }
 
 FilePtr begin_import(Images& at, std::uint64_t size_bytes) {

@@ -1,38 +1,142 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// `make sim`: explores every scenario under one crash model or all, on as many processes as asked for.
+// `make sim`: explores every scenario under each crash model, on a few processes, and says how much that was.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "tests/simulation/explorer.h"
 
 using namespace qubes::storage::simulation;
 
-int main(int argc, char** argv) {
-  std::string model = argc > 1 ? argv[1] : "xfs";
+namespace {
+
+struct Options {
+  std::vector<std::string> models;
   Limits limits;
-  if (argc > 2) limits.states_max = std::strtoul(argv[2], nullptr, 10);
-  const int only = argc > 3 ? std::atoi(argv[3]) : -1;
-  if (argc > 4) limits.crashes_max = std::atoi(argv[4]);
-  limits.violations_max = 6;
-  std::size_t total = 0, violations = 0;
-  int index = 0;
-  for (const Scenario& scenario : all_scenarios()) {
-    if (only >= 0 && index++ != only) continue;
-    Explorer explorer(scenario, model_of(model), limits);
-    explorer.run();
-    total += explorer.states();
-    violations += explorer.violations().size();
-    for (const Violation& one : explorer.violations()) {
-      std::printf("VIOLATION\n%s    %s\n", one.trace.c_str(), one.complaint.c_str());
+  std::string scenario;
+  int jobs = 2;
+  bool uncommitted_deaths = false;
+};
+
+struct Totals {
+  std::size_t states = 0;
+  std::size_t violations = 0;
+};
+
+[[noreturn]] void usage() {
+  std::fputs(
+      "usage: sim [--model xfs|btrfs|ext4|other]... [--states N] [--crashes N] [--jobs N]\n"
+      "           [--scenario PART-OF-NAME] [--violations N] [--uncommitted-deaths]\n",
+      stderr);
+  std::exit(2);
+}
+
+Options options_of(int argc, char** argv) {
+  Options options;
+  options.limits.states_max = 120'000;
+  for (int i = 1; i < argc; ++i) {
+    const std::string option = argv[i];
+    if (option == "--uncommitted-deaths") {
+      options.uncommitted_deaths = true;
+      continue;
     }
-    std::printf("%-50s %9zu states %9zu crashes %9zu operations%s\n", scenario.name.c_str(),
-                explorer.states(), explorer.crashes_checked(), explorer.operations_run(),
-                explorer.is_complete() ? ", complete" : "");
-    for (std::size_t n : explorer.by_crashes()) std::printf("   %zu", n);
-    std::printf("\n");
-    std::fflush(stdout);
+    if (i + 1 == argc) usage();
+    const std::string value = argv[++i];
+    if (option == "--model") {
+      options.models.push_back(value);
+    } else if (option == "--states") {
+      options.limits.states_max = std::stoul(value);
+    } else if (option == "--crashes") {
+      options.limits.crashes_max = std::stoi(value);
+    } else if (option == "--violations") {
+      options.limits.violations_max = std::stoi(value);
+    } else if (option == "--jobs") {
+      options.jobs = std::stoi(value);
+    } else if (option == "--scenario") {
+      options.scenario = value;
+    } else {
+      usage();
+    }
   }
-  std::printf("simulation: %zu states, %zu violations\n", total, violations);
+  if (options.models.empty()) options.models = {"xfs", "btrfs", "ext4", "other"};
+  return options;
+}
+
+Totals explore(const Scenario& scenario, const CrashModel& model, const Limits& limits) {
+  Explorer explorer(scenario, model, limits);
+  explorer.run();
+  std::string text;
+  for (const Violation& one : explorer.violations()) {
+    text += "VIOLATION\n" + one.trace + "    " + one.complaint + '\n';
+  }
+  char line[300];
+  std::snprintf(line, sizeof line, "%-6s %-48s %8zu states %8zu crashes %9zu operations, %s\n",
+                model.name.c_str(), scenario.name.c_str(), explorer.states(),
+                explorer.crashes_checked(), explorer.operations_run(),
+                explorer.is_complete() ? "complete" : "cut off at the limit of states");
+  text += line;
+  std::fputs(text.c_str(), stdout);
+  std::fflush(stdout);
+  return {explorer.states(), explorer.violations().size()};
+}
+
+// Every `jobs`-th scenario; what was found goes through the pipe.
+void work(const Options& options, const CrashModel& model, int job, int pipe) {
+  const std::vector<Scenario> scenarios = all_scenarios();
+  Totals totals;
+  for (std::size_t i = 0; i < scenarios.size(); ++i) {
+    if (static_cast<int>(i) % options.jobs != job) continue;
+    if (scenarios[i].name.find(options.scenario) == std::string::npos) continue;
+    const Totals one = explore(scenarios[i], model, options.limits);
+    totals.states += one.states;
+    totals.violations += one.violations;
+  }
+  if (write(pipe, &totals, sizeof totals) != sizeof totals) std::abort();
+}
+
+Totals run_jobs(const Options& options, const CrashModel& model) {
+  Totals totals;
+  int ends[2];
+  if (pipe(ends) != 0) std::abort();
+  for (int job = 0; job < options.jobs; ++job) {
+    if (fork() == 0) {
+      work(options, model, job, ends[1]);
+      _exit(0);
+    }
+  }
+  for (int job = 0; job < options.jobs; ++job) {
+    int status = 0;
+    wait(&status);
+    Totals one{0, 1};  // one that died counts as a violation
+    if (status == 0 && read(ends[0], &one, sizeof one) != sizeof one) std::abort();
+    totals.states += one.states;
+    totals.violations += one.violations;
+  }
+  close(ends[0]);
+  close(ends[1]);
+  return totals;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Options options = options_of(argc, argv);
+  Totals all;
+  for (const std::string& name : options.models) {
+    CrashModel model = model_of(name);
+    if (options.uncommitted_deaths) model.commits_after_death = false;
+    const Totals totals = run_jobs(options, model);
+    std::printf("simulation: %zu states, %zu violations (%s)\n", totals.states, totals.violations,
+                name.c_str());
+    std::fflush(stdout);
+    all.states += totals.states;
+    all.violations += totals.violations;
+  }
+  std::printf("simulation: %zu states, %zu violations\n", all.states, all.violations);
+  return all.violations == 0 ? 0 : 1;
 }

@@ -23,13 +23,13 @@ struct Ground {
 Limits limits_of_teeth() {
   Limits limits;
   limits.crashes_max = 1;
-  limits.states_max = 6'000;
+  limits.states_max = 3'000;
   return limits;
 }
 
 std::vector<Ground> all_grounds() {
   std::vector<Ground> grounds;
-  for (const char* filesystem : {"xfs", "btrfs", "ext4", "other"}) {
+  for (const char* filesystem : {"xfs", "btrfs", "other"}) {
     for (const Scenario& scenario : all_scenarios()) {
       Ground ground{scenario, model_of(filesystem), {}};
       const auto mutation = recording(ground.recorded);
@@ -69,13 +69,14 @@ int main(int argc, char** argv) {
     entry.second.push_back(&ground);
   };
   for (const Ground& ground : grounds) {
+    for (auto& mistake : realistic_mistakes()) add(std::move(mistake), ground);
+    if (ground.model.name == "other") continue;  // the same steps as on Btrfs, but for the clones
     for (const auto& [operation, step] : ground.recorded.steps) {
       add(without(operation, step), ground);
     }
     for (const auto& [operation, steps] : ground.recorded.pairs) {
       if (steps.first != steps.second) add(swapped(operation, steps.first, steps.second), ground);
     }
-    for (auto& mistake : realistic_mistakes()) add(std::move(mistake), ground);
   }
   std::size_t caught_count = 0, count = 0;
   for (const auto& [name, entry] : mutations) {

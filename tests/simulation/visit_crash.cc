@@ -111,7 +111,8 @@ VolumeModel Visit::model_after(const CrashState& state, std::size_t volume, Stat
     is_loose = is_loose || one->loose;
   }
   if (state.kind == CrashKind::process_death) {
-    found.loose = is_loose;
+    const Seen seen = look(state.disk, scenario_.volumes[volume]);
+    found.loose = is_loose || (seen.dirty && state.disk.inodes[seen.dirty->inode].is_dirty());
     const bool is_target = volume == act_.volume && act_.verb != Verb::recover;
     const bool keeps_running =
         !is_target || act_.verb == Verb::grow || act_.verb == Verb::shrink;

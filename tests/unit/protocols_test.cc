@@ -223,8 +223,8 @@ BOOST_AUTO_TEST_CASE(a_shrink_keeps_the_longer_state) {
   pool.session(*volume, "one");
   volume->resize(32 * 1024, true);
   check_steps(pool,
-              "set size private-precache.img\n"
               "rename private-precache.img -> private-import.img\n"
+              "set size private-import.img\n"
               "sync private-import.img\n"
               "link private.img -> private.img.2@TIME\n"
               "rename private-import.img -> private.img\n"
@@ -337,6 +337,7 @@ BOOST_AUTO_TEST_CASE(snapshots_disabled) {
   volume->stop();
   check_steps(pool,
               "sync private-dirty.img\n"
+              "sync directory work\n"
               "rename private-dirty.img -> private.img\n"
               "sync directory work\n");
   pool.drain();
