@@ -128,6 +128,12 @@ inline std::optional<std::uint64_t> size_if_known(std::uint64_t size_bytes) {
   return check_size(size_bytes);
 }
 
+// What `read` says of an information handle, or `missing` if it is NULL.
+template <typename Handle, typename Read>
+auto get(const Handle* handle, Read&& read, decltype(read(handle->info)) missing) {
+  return handle != nullptr ? read(handle->info) : missing;
+}
+
 // The caller's progress function as the library's; a wish to stop is thrown.
 Progress to_progress(qubes_storage_progress progress, void* opaque);
 

@@ -19,11 +19,6 @@ std::string absolute_path(const char* path) {
   return result.string();
 }
 
-template <typename Get>
-auto get(const qubes_storage_pool_info* info, Get&& read, decltype(read(info->info)) missing) {
-  return info != nullptr ? read(info->info) : missing;
-}
-
 }  // namespace
 
 extern "C" {

@@ -7,11 +7,6 @@ namespace {
 using namespace qubes::storage;         // NOLINT(google-build-using-namespace)
 using namespace qubes::storage::c_api;  // NOLINT(google-build-using-namespace)
 
-template <typename Get>
-auto get(const qubes_storage_volume_info* info, Get&& read, decltype(read(info->info)) missing) {
-  return info != nullptr ? read(info->info) : missing;
-}
-
 const RevisionInfo* at(const qubes_storage_revisions* revisions, size_t index) {
   if (index >= qubes_storage_revisions_count(revisions)) return nullptr;
   return &revisions->revisions[index];

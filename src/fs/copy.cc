@@ -159,7 +159,7 @@ void copy_stream(OpenFile source, OpenFile target, std::optional<std::uint64_t> 
     written = piece.end;
   }
   // The writer of a pipe may have died of what the caller is to be cancelled by: an end like any.
-  report(progress, written, total ? total : written);
+  report(progress, written, total);
 }
 
 }  // namespace

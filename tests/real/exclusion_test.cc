@@ -39,6 +39,7 @@ std::chrono::seconds duration() {
 std::unique_ptr<Pool> open_pool(const std::string& path) {
   PoolConfig config;
   config.dir_path = path;
+  config.setup_check = false;  // ext4
   return std::make_unique<Pool>(config, real_filesystem(), Worker::Mode::thread);
 }
 
@@ -49,6 +50,15 @@ std::shared_ptr<Volume> open_volume(Pool& pool) {
   config.save_on_stop = true;
   config.revisions_to_keep = 2;
   return pool.volume(kVid, config);
+}
+
+// A pool with the volume in it; its path.
+std::string make_pool(const ScratchDirectory& scratch) {
+  std::string path = scratch / "pool";
+  auto pool = open_pool(path);
+  pool->setup();
+  open_volume(*pool)->create();
+  return path;
 }
 
 bool is_expected(const Error& error) {
@@ -114,18 +124,14 @@ BOOST_AUTO_TEST_SUITE(exclusion)
 
 BOOST_DATA_TEST_CASE(ten_processes_on_one_volume, kKinds, kind) {
   ScratchDirectory scratch(test::mounted(kind));
-  PoolConfig config;
-  config.dir_path = scratch / "pool";
-  config.setup_check = false;
-  Pool(config, real_filesystem(), Worker::Mode::on_drain).setup();
-  open_volume(*open_pool(config.dir_path))->create();
+  const std::string path = make_pool(scratch);
 
   std::vector<pid_t> children;
   for (unsigned seed = 0; seed < 10; ++seed) {
     const pid_t child = fork();
     BOOST_REQUIRE(child >= 0);
     if (child == 0) {
-      auto pool = open_pool(config.dir_path);
+      auto pool = open_pool(path);
       const std::string wrong = hammer(*open_volume(*pool), seed);
       pool.reset();
       if (!wrong.empty()) std::fprintf(stderr, "process %u: %s\n", seed, wrong.c_str());
@@ -138,16 +144,14 @@ BOOST_DATA_TEST_CASE(ten_processes_on_one_volume, kKinds, kind) {
     waitpid(child, &status, 0);
     BOOST_TEST(status == 0);
   }
-  check_whole(*open_pool(config.dir_path), config.dir_path);
+  check_whole(*open_pool(path), path);
 }
 
 BOOST_AUTO_TEST_CASE(ten_threads_on_one_volume) {
   ScratchDirectory scratch(test::mounted(FilesystemKind::xfs));
-  const std::string path = scratch / "pool";
+  const std::string path = make_pool(scratch);
   auto pool = open_pool(path);
   auto second_pool = open_pool(path);
-  pool->setup();
-  open_volume(*pool)->create();
   std::vector<std::string> wrong(10);
   {
     std::vector<std::thread> threads;
@@ -164,27 +168,23 @@ BOOST_AUTO_TEST_CASE(ten_threads_on_one_volume) {
 // Killed at a random moment, again and again; the survivors go on with what it left.
 BOOST_DATA_TEST_CASE(killed_processes_leave_a_whole_volume, kKinds, kind) {
   ScratchDirectory scratch(test::mounted(kind));
-  PoolConfig config;
-  config.dir_path = scratch / "pool";
-  config.setup_check = false;
-  Pool(config, real_filesystem(), Worker::Mode::on_drain).setup();
-  open_volume(*open_pool(config.dir_path))->create();
+  const std::string path = make_pool(scratch);
   std::mt19937 random(1);
   for (unsigned round = 0; round < 60; ++round) {
     const pid_t child = fork();
     BOOST_REQUIRE(child >= 0);
     if (child == 0) {
-      hammer(*open_volume(*open_pool(config.dir_path)), round);
+      hammer(*open_volume(*open_pool(path)), round);
       _exit(0);
     }
     std::this_thread::sleep_for(std::chrono::microseconds(1000 + random() % 30000));
     kill(child, SIGKILL);
     waitpid(child, nullptr, 0);
-    auto pool = open_pool(config.dir_path);
+    auto pool = open_pool(path);
     pool->recover();
     open_volume(*pool)->verify();
   }
-  check_whole(*open_pool(config.dir_path), config.dir_path);
+  check_whole(*open_pool(path), path);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

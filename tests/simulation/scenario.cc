@@ -212,7 +212,8 @@ Answer run(const std::shared_ptr<SimulatedFilesystem>& simulated, std::shared_pt
   try {
     if (act.verb == Verb::recover) {
       for (const Finding& finding : pool.recover()) {
-        if (finding.action == "could not be recovered") throw std::runtime_error(finding.found);
+        if (finding.action != "could not be recovered") continue;
+        refuse(Code::io, "recover", finding.vid, finding.found);
       }
     } else {
       auto volume = open_volume(pool, scenario, act.volume, act.keep);

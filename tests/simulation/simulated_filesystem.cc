@@ -163,6 +163,8 @@ void SimulatedFilesystem::flush(const std::string& path) {
   disk_.sync_file(model_, inode);
 }
 
+void SimulatedFilesystem::fail_sync(File& file) { disk_.fail_sync(inode_of(file)); }
+
 // ---- Directories ----------------------------------------------------------------------------------
 
 DirectoryPtr SimulatedFilesystem::open_directory(const std::string& path) {

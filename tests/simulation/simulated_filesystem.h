@@ -63,6 +63,8 @@ class SimulatedFilesystem final : public Filesystem {
   void write(const std::string& path);
   void write(File& file);
   void flush(const std::string& path);
+  // What is not durable of it now never will be, though a later sync says otherwise.
+  void fail_sync(File& file);
   void advance_clock() { disk_.now_ns += kTickNs; }
 
   DirectoryPtr open_directory(const std::string& path) override;
