@@ -117,6 +117,23 @@ std::string leftovers(const VolumeSpec& spec, const Seen& seen) {
   return "";
 }
 
+std::vector<Revision> ghosts_of(const Disk& disk, const VolumeSpec& spec) {
+  std::vector<Revision> ghosts;
+  auto consider = [&](InodeNumber directory, NameId name, InodeNumber inode) {
+    const NameInfo& meaning = info(name);
+    if (meaning.role != Role::revision || meaning.volume != spec.name) return;
+    if (disk.lookup(directory, name) == inode) return;
+    const Revision ghost{meaning.number, disk.inodes[inode].now, true};
+    if (std::find(ghosts.begin(), ghosts.end(), ghost) == ghosts.end()) ghosts.push_back(ghost);
+  };
+  for (const Entry& entry : disk.durable) consider(entry.directory, entry.name, entry.inode);
+  for (const Change& one : disk.pending) {
+    if (one.to != 0) consider(one.directory, one.to, one.inode);
+    if (one.from != 0) consider(one.directory, one.from, one.inode);
+  }
+  return ghosts;
+}
+
 bool matches(const State& found, const State& wanted, const std::vector<Revision>& ghosts) {
   if (found.committed != wanted.committed) return false;
   if (found.session.has_value() != wanted.session.has_value()) return false;

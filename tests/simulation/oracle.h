@@ -74,7 +74,6 @@ struct Expectation {
   std::vector<State> after;   // one of these when it has answered
   std::vector<State> during;  // one of these after a crash in the middle and recovery
   bool is_durable = true;     // a power cut after the answer changes nothing
-  bool keeps_fallback = false;  // but for what an operation that died may have left before it
 };
 
 // `fresh` is the symbol that a write will use; `states` those of all volumes.
@@ -104,6 +103,8 @@ State read_state(const VolumeSpec& spec, const Seen& seen);
 
 // What no operation may leave when it has answered.
 std::string leftovers(const VolumeSpec& spec, const Seen& seen);
+// Revisions that are not there any more, but that a power cut could bring back.
+std::vector<Revision> ghosts_of(const Disk& disk, const VolumeSpec& spec);
 // `wanted` may have optional revisions, `ghosts` are further ones. A loose session equals any.
 bool matches(const State& found, const State& wanted, const std::vector<Revision>& ghosts);
 

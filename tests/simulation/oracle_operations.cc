@@ -107,8 +107,6 @@ void resize(Expectation& expected, const State& state, int change, int keep, int
     // Cut off already, but of the old size.
     half.session = resized(content, present.size_blocks);
     expected.during.push_back(half);
-    // It promises nothing about the name of a session whose start died before it answered.
-    expected.keeps_fallback = true;
   } else {
     expected.during.push_back(state);
     next.committed = content;

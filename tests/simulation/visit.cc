@@ -14,24 +14,6 @@ std::vector<State> states_of(const World& world) {
   return states;
 }
 
-// Revisions that are not there any more, but a power cut could bring back.
-std::vector<Revision> ghosts_of(const Disk& disk, const VolumeSpec& spec) {
-  std::vector<Revision> ghosts;
-  auto consider = [&](InodeNumber directory, NameId name, InodeNumber inode) {
-    const NameInfo& meaning = info(name);
-    if (meaning.role != Role::revision || meaning.volume != spec.name) return;
-    if (disk.lookup(directory, name) == inode) return;
-    const Revision ghost{meaning.number, disk.inodes[inode].now, true};
-    if (std::find(ghosts.begin(), ghosts.end(), ghost) == ghosts.end()) ghosts.push_back(ghost);
-  };
-  for (const Entry& entry : disk.durable) consider(entry.directory, entry.name, entry.inode);
-  for (const Change& one : disk.pending) {
-    if (one.to != 0) consider(one.directory, one.to, one.inode);
-    if (one.from != 0) consider(one.directory, one.from, one.inode);
-  }
-  return ghosts;
-}
-
 bool is_guest(Verb verb) {
   return verb == Verb::write || verb == Verb::write_at_once || verb == Verb::flush;
 }
@@ -91,7 +73,7 @@ Visit::Alternatives Visit::alternatives(std::size_t volume) const {
       result.insert(result.end(), expected_.during.begin(), expected_.during.end());
     }
   }
-  if (!is_target || !is_answered_ || !expected_.is_durable || expected_.keeps_fallback) {
+  if (!is_target || !is_answered_ || !expected_.is_durable) {
     result.insert(result.end(), model.fallback.begin(), model.fallback.end());
   }
   return result;
@@ -220,7 +202,7 @@ World Visit::result() const {
   VolumeModel& model = after.models[act_.volume];
   model.now = found_;
   model.is_running = is_running_after();
-  if (expected_.is_durable && !expected_.keeps_fallback) model.fallback.clear();
+  if (expected_.is_durable) model.fallback.clear();
   for (VolumeModel& each : after.models) {
     if (after.disk.pending.empty()) each.fallback.clear();
   }
