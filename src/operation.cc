@@ -64,13 +64,14 @@ Operation::Operation(const Location& location, MissingDirectory missing, Worker*
              "it is removed and made again all the time");
     }
   }
-  // On the others, a sync of the new directory itself covers its name as well.
-  if (made_directory_ && missing == MissingDirectory::make_durable &&
+  images_.emplace(*location_.fs, directory_, location_.names);
+  sweep(*images_, findings);
+  // The directory may be new, or as young as the process that died after making it. Where the order
+  // of names is kept, a sync of the directory itself covers its name.
+  if (missing == MissingDirectory::make_durable && !images_->files.any() &&
       !keeps_name_order(location_.fs->kind(*prefix_))) {
     location_.fs->sync(*prefix_);
   }
-  images_.emplace(*location_.fs, directory_, location_.names);
-  sweep(*images_, findings);
 }
 
 Operation::~Operation() {
