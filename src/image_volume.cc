@@ -10,6 +10,10 @@
 namespace qubes::storage {
 namespace {
 
+// Each turn needs somebody else's operation, on this volume or its source, between two system
+// calls.
+constexpr int kStartTurns = 100;
+
 std::optional<Location> locate_source(const PoolContext& pool, const VolumeConfig& config) {
   if (config.source.empty()) return std::nullopt;
   return Location(pool.fs, pool.config.dir_path, parse_vid(config.source, pool.config.prefixes));
@@ -186,19 +190,18 @@ void ImageVolume::start() {
 }
 
 void ImageVolume::start_origin_snapshot(const Properties& now) {
-  // Before the own lock is taken: two locks at once could wait for each other.
-  std::optional<Committed> source;
-  if (!look(location_).dirty) source = storage::open_committed(*source_, &pool_->worker);
-  Operation operation(location_, MissingDirectory::make_durable, &pool_->worker);
-  Images& at = operation.images();
-  require_no_import(at, "start volume");
-  if (at.files.dirty) {
-    start_from_clean(at);  // resumes
-  } else if (source) {
-    start_from_source(at, *source->file, now.nominal_size_bytes);
-  } else {
-    refuse(Code::busy, "start volume", vid(), "its session was ended by somebody else just now");
+  for (int turn = 0; turn < kStartTurns; ++turn) {
+    // Before the own lock is taken: two locks at once could wait for each other.
+    std::optional<Committed> source;
+    if (!look(location_).dirty) source = storage::open_committed(*source_, &pool_->worker);
+    Operation operation(location_, MissingDirectory::make_durable, &pool_->worker);
+    Images& at = operation.images();
+    require_no_import(at, "start volume");
+    if (at.files.dirty) return start_from_clean(at);  // resumes
+    if (source) return start_from_source(at, *source->file, now.nominal_size_bytes);
+    // The session was swept, or ended by somebody else, since it was seen.
   }
+  refuse(Code::busy, "start volume", vid(), "its session is ended by somebody else all the time");
 }
 
 // Nobody else may be using the inode that the session will write to. Who begins to use it holds its
@@ -223,8 +226,7 @@ void ImageVolume::start_unsaved(const Properties& now) {
     require_unsaved(operation.images(), "start volume");
     return start_volatile(operation.images(), now.nominal_size_bytes);
   }
-  constexpr int kTurns = 100;  // each needs a commit of the source between two system calls
-  for (int turn = 0; turn < kTurns; ++turn) {
+  for (int turn = 0; turn < kStartTurns; ++turn) {
     Committed source = storage::open_committed(*source_, &pool_->worker);
     Operation operation(location_, MissingDirectory::make, &pool_->worker);
     Images& at = operation.images();

@@ -92,9 +92,12 @@ bool Operation::remove_directory_if_empty() {
 
 bool Operation::try_remove_directory() {
   auto removed = std::make_shared<bool>(false);
-  lock_->when_alone([fs = location_.fs, prefix = prefix_, vm = location_.vid.vm, removed] {
+  const FileStatus own = location_.fs->status(*directory_);
+  lock_->when_alone([fs = location_.fs, prefix = prefix_, vm = location_.vid.vm, own, removed] {
     try {
-      *removed = fs->remove_directory(*prefix, vm);
+      // By then its name may be that of a new one, which others are at work in.
+      auto named = fs->status(*prefix, vm);
+      if (named && named->same_inode(own)) *removed = fs->remove_directory(*prefix, vm);
     } catch (...) {
       // An empty directory is harmless.
     }

@@ -17,6 +17,8 @@ class Sweep {
     unpublished_revisions();
     missing_clean();
     stale_precache();
+    // What was cleared must not come back under what the operation builds on it.
+    if (changed_) at_.changes.barrier();
     if (changed_) at_.rescan();
   }
 
@@ -71,8 +73,6 @@ class Sweep {
     const std::string& name = at_.files.revisions.back().file_name;
     at_.changes.rename(name, at_.names.clean);
     note("no committed state", "made the newest revision the committed state again: " + name);
-    // The next commit may make the same revision again, out of what is only renamed so far.
-    at_.changes.barrier();
   }
 
   // Not where a precache is all there is: then it may be the only copy of something.

@@ -378,7 +378,9 @@ int32_t qubes_storage_volume_remove(qubes_storage_volume *volume, uint32_t flags
  * session is resumed. For one that is not saved, a session that is there is thrown away and a new
  * one begun. The virtual machine may write to qubes_storage_volume_path once this has returned, not
  * before.
- * Errors: NOT_FOUND (no image; no source), BUSY (an import is held; snapshots are disabled, and a
+ * Errors: INVALID (the volume is not saved, but holds a committed state that is no other volume's:
+ * it may be an origin, or a snapshot that a crash cut off long ago; remove it first),
+ * NOT_FOUND (no image; no source), BUSY (an import is held; snapshots are disabled, and a
  * snapshot volume runs on this image or an export reads it), DIRTY (the source runs with snapshots
  * disabled), NO_SPACE, OFFLINE.
  */
