@@ -29,6 +29,12 @@ support_objects := $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/support/*.cc))
 unit_objects := $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/unit/*.cc))
 real_objects := $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/real/*.cc))
 
+simulation_objects := $(patsubst %.cc,$(BUILD)/%.o, \
+  $(filter-out %_main.cc %_test.cc,$(wildcard tests/simulation/*.cc)))
+simulation_test_objects := $(patsubst %.cc,$(BUILD)/%.o,$(wildcard tests/simulation/*_test.cc))
+simulation_programs := $(patsubst tests/simulation/%_main.cc,$(BUILD)/tests/%, \
+  $(wildcard tests/simulation/*_main.cc))
+
 soname := libqubesstorage.so.$(SOVERSION)
 library := $(BUILD)/libqubesstorage.so.$(VERSION)
 # The tests link the library's objects, so that they reach below the C API.
@@ -83,13 +89,23 @@ $(BUILD)/tests/real-tests: $(real_objects) $(support_objects) $(core)
 	$(call say,LINK,$@)
 	$(Q)$(CXX) $(ALL_LDFLAGS) $^ $(LIBS) -lboost_unit_test_framework -pthread -o $@
 
+$(BUILD)/tests/simulation-tests: $(simulation_test_objects) $(simulation_objects) \
+  $(support_objects) $(core)
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(ALL_LDFLAGS) $^ $(LIBS) -lboost_unit_test_framework -pthread -o $@
+
+$(simulation_programs): $(BUILD)/tests/%: $(BUILD)/tests/simulation/%_main.o \
+  $(simulation_objects) $(core)
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(ALL_LDFLAGS) $^ $(LIBS) -pthread -o $@
+
 # ---- Tests --------------------------------------------------------------------------------------
 
 test_programs := $(BUILD)/tests/unit-tests $(BUILD)/tests/real-tests
 
 check: deps ## build and run all tests (as root: they mount filesystems)
-	@$(MAKE) --no-print-directory -j$(JOBS) all $(test_programs)
-	@tests/run $(BUILD) unit real api header command install
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(test_programs) simulation
+	@tests/run $(BUILD) unit simulation sim faults real api header command install
 
 check-one: ## run one test: T=unit/SUITE/CASE or real/SUITE/CASE or command/NAME [SEED=N]
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(test_programs)
@@ -99,6 +115,20 @@ check-one: ## run one test: T=unit/SUITE/CASE or real/SUITE/CASE or command/NAME
 	  command/*) tests/cli/test_command.py $(BUILD) -t '$(T:command/%=%)' ;; \
 	  *) tests/run $(BUILD) '$(T)' ;; \
 	esac
+
+simulation: $(BUILD)/tests/simulation-tests $(simulation_programs)
+
+sim: deps ## explore every crash of every operation under each model of a filesystem
+	@$(MAKE) --no-print-directory -j$(JOBS) simulation
+	@$(BUILD)/tests/sim --jobs $(JOBS)
+
+teeth: deps ## each sync dropped, each step swapped: is it caught?
+	@$(MAKE) --no-print-directory -j$(JOBS) simulation
+	@$(BUILD)/tests/teeth
+
+faults: deps ## each primitive of each operation fails with each errno
+	@$(MAKE) --no-print-directory -j$(JOBS) simulation
+	@$(BUILD)/tests/faults
 
 asan: deps ## the tests under the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)-asan OPTIMIZE='-O1 -g' sanitized \
@@ -147,7 +177,7 @@ clean: ## remove everything that was built
 help: ## list the verbs
 	@sed -n 's|^\([a-z-]*\):.*## |  \1\t|p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 
-.PHONY: all check check-one asan tsan sanitized lint demo deps install uninstall clean help
+.PHONY: all simulation sim teeth faults check check-one asan tsan sanitized lint demo deps install uninstall clean help
 .DELETE_ON_ERROR:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

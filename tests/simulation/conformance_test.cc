@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Keeps the simulated filesystem honest: the same calls, made on it and on a real directory, get the same answers.
+// Keeps the simulated filesystem honest: the same calls, made on it and on a real directory, get
+// the same answers.
 #define BOOST_TEST_MODULE simulation
 #include <unistd.h>
 
@@ -46,7 +47,8 @@ class RealSide final : public Side {
   }
   void write(const std::string& name) override {
     const auto size = test::size_of(path_ + '/' + name);
-    test::write_at(path_ + '/' + name, 0, std::string(size, static_cast<char>('A' + writes_++ % 50)));
+    test::write_at(path_ + '/' + name, 0,
+                   std::string(size, static_cast<char>('A' + writes_++ % 50)));
   }
 
  private:
@@ -94,7 +96,8 @@ std::string state_of(Side& side) {
 }
 
 // One call, drawn from the numbers; what it answered.
-std::string call(Side& side, unsigned verb, const std::string& a, const std::string& b, unsigned n) {
+std::string call(Side& side, unsigned verb, const std::string& a, const std::string& b,
+                 unsigned n) {
   Filesystem& fs = *side.fs;
   Directory& directory = *side.directory;
   auto file = [&]() { return fs.open_file(directory, a, Access::read_write); };
@@ -184,8 +187,8 @@ BOOST_AUTO_TEST_CASE(the_same_calls_get_the_same_answers) {
       if (has_directory && verb >= 3 && verb != 12) continue;
       const std::string expected = answer(real, verb, a, b, n);
       const std::string found = answer(simulated, verb, a, b, n);
-      BOOST_REQUIRE_MESSAGE(expected == found, "seed " << seed << " step " << step << " verb " << verb
-                                                       << ' ' << a << ' ' << b << ' ' << n
+      BOOST_REQUIRE_MESSAGE(expected == found, "seed " << seed << " step " << step << " verb "
+                                                       << verb << ' ' << a << ' ' << b << ' ' << n
                                                        << ": real " << expected << ", simulated "
                                                        << found);
       BOOST_REQUIRE_EQUAL(state_of(real), state_of(simulated));

@@ -52,8 +52,7 @@ std::vector<Version> versions_of(const Inode& file) {
 
 class PowerCut {
  public:
-  PowerCut(const Disk& disk, const CrashModel& model,
-           const std::function<void(CrashState&)>& visit)
+  PowerCut(const Disk& disk, const CrashModel& model, const std::function<void(CrashState&)>& visit)
       : disk_(disk), model_(model), visit_(visit), extents_(disk.pending.size(), Extent::nothing) {}
 
   void run() {
@@ -77,10 +76,10 @@ class PowerCut {
     std::vector<Extent> choices = {Extent::nothing, Extent::all};
     if (change.from != 0 && change.to != 0) {
       if (model_.rename_may_keep_both) choices.push_back(Extent::both_names);
-      const bool may_lose = model_.lost_target == LostTarget::always
-                                ? change.replaced != 0
-                                : model_.lost_target == LostTarget::linked &&
-                                      change.replaced_was_linked;
+      const bool may_lose =
+          model_.lost_target == LostTarget::always
+              ? change.replaced != 0
+              : model_.lost_target == LostTarget::linked && change.replaced_was_linked;
       if (may_lose) choices.push_back(Extent::target_lost);
     }
     for (const Extent extent : choices) {

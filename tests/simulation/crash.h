@@ -19,8 +19,8 @@ struct CrashState {
   std::vector<Extent> changes;  // what became of each pending change (power cut)
 };
 
-// Calls `visit` with each state that a power cut may leave, and with what a process death leaves. States
-// that differ only in the content of files without a permanent name come once.
+// Calls `visit` with each state that a power cut may leave, and with what a process death leaves.
+// States that differ only in the content of files without a permanent name come once.
 void for_each_crash(const Disk& disk, const CrashModel& model,
                     const std::function<void(CrashState&)>& visit);
 

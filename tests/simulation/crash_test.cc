@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What the crash models allow, on the smallest examples of docs/CRASH_MODEL.md.
+#include "tests/simulation/crash.h"
+
 #include <boost/test/unit_test.hpp>
 #include <set>
 #include <string>
 
-#include "tests/simulation/crash.h"
 #include "tests/simulation/normal_form.h"
 
 namespace qubes::storage::simulation {
@@ -67,8 +68,8 @@ BOOST_AUTO_TEST_CASE(unsynced_content_is_any_mixture_and_synced_content_stays) {
   disk.now_ns += kTickNs;
   disk.set_content(file, filled(2, 2));
   const Set found = after_power_cut(disk, model_of("ext4"));
-  BOOST_TEST((found == Set{"a=[1] ", "a=[2] ", "a=[0] ", "a=[1 0] ", "a=[2 2] ", "a=[0 0] ",
-                           "a=[2 0] "}));
+  BOOST_TEST(
+      (found == Set{"a=[1] ", "a=[2] ", "a=[0] ", "a=[1 0] ", "a=[2 2] ", "a=[0 0] ", "a=[2 0] "}));
   disk.sync_file(model_of("ext4"), file);
   BOOST_TEST((after_power_cut(disk, model_of("ext4")) == Set{"a=[2 2] "}));
 }

@@ -98,7 +98,9 @@ void apply(Names& names, const Change& change, Extent extent) {
   if (change.to != 0) put(names, change.directory, change.to, change.inode);
 }
 
-Disk::Disk() : inodes(2) { inodes[kRoot].is_directory = true; }
+Disk::Disk() : inodes(2) {
+  inodes[kRoot].is_directory = true;
+}
 
 InodeNumber Disk::create(bool is_directory) {
   Inode inode;
@@ -129,9 +131,8 @@ std::size_t Disk::link_count(InodeNumber inode) const {
 void Disk::change(Change change) {
   if (change.to != 0) {
     change.replaced = lookup(change.directory, change.to);
-    change.replaced_was_linked =
-        change.replaced != 0 &&
-        has_other_name(memory, change.directory, change.to, change.replaced);
+    change.replaced_was_linked = change.replaced != 0 && has_other_name(memory, change.directory,
+                                                                        change.to, change.replaced);
   }
   for (InodeNumber touched : {change.inode, change.replaced}) {
     if (touched != 0 && !inodes[touched].is_directory) inodes[touched].ctime_ns = now_ns;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// A filesystem as a value: what is in memory, what is durable, and what is on its way (docs/CRASH_MODEL.md).
-// Knows nothing of the library. Files are a few blocks, each the symbol of what was written there last.
+// A filesystem as a value: what is in memory, what is durable, and what is on its way
+// (docs/CRASH_MODEL.md). Knows nothing of the library. Files are a few blocks, each the symbol of
+// what was written there last.
 #ifndef QUBES_STORAGE_TESTS_SIMULATION_DISK_H
 #define QUBES_STORAGE_TESTS_SIMULATION_DISK_H
 
@@ -51,9 +52,10 @@ CrashModel model_of(const std::string& filesystem);  // xfs, ext4, btrfs, other
 
 struct Inode {
   bool is_directory = false;
-  bool was_synced = false;      // ever, so that there is a durable version
-  bool shares_blocks = false;   // a clone whose content was not changed durably: the mtime axiom holds
-  bool sync_failed = false;     // what is not durable now never will be
+  bool was_synced = false;  // ever, so that there is a durable version
+  bool shares_blocks =
+      false;                 // a clone whose content was not changed durably: the mtime axiom holds
+  bool sync_failed = false;  // what is not durable now never will be
   Content now;
   Content durable;
   std::int64_t mtime_ns = 0;

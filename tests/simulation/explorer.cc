@@ -9,8 +9,7 @@
 
 namespace qubes::storage::simulation {
 
-Explorer::Explorer(Scenario scenario, CrashModel model, Limits limits,
-                   const Mutation* mutation)
+Explorer::Explorer(Scenario scenario, CrashModel model, Limits limits, const Mutation* mutation)
     : scenario_(std::move(scenario)),
       model_(std::move(model)),
       limits_(limits),
@@ -24,14 +23,20 @@ bool Explorer::is_full() const {
          violations_.size() >= static_cast<std::size_t>(limits_.violations_max);
 }
 
-std::string Explorer::serialized_world(World& world) {
+void Explorer::to_normal_form(const Scenario& scenario, World& world) {
   Renaming renaming = normalize(world.disk);
-  std::string bytes = serialized(world.disk);
   for (std::size_t i = 0; i < world.models.size(); ++i) {
     VolumeModel& model = world.models[i];
-    const std::string& volume = scenario_.volumes[i].name;
+    const std::string& volume = scenario.volumes[i].name;
     model.now = renamed(renaming, volume, model.now);
     for (State& state : model.fallback) state = renamed(renaming, volume, state);
+  }
+}
+
+std::string Explorer::serialized_world(World& world) {
+  to_normal_form(scenario_, world);
+  std::string bytes = serialized(world.disk);
+  for (const VolumeModel& model : world.models) {
     append(bytes, model.now);
     append(bytes, model.fallback);
     bytes.push_back(model.is_running ? 1 : 0);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Visits every state that operations and crashes can reach: breadth first, equal states once. From each, every
-// operation is run by the real library; after every step of it every crash is tried, recovered, and compared with what
-// the oracle expects; and what comes out of that is a state to go on from.
+// Visits every state that operations and crashes can reach: breadth first, equal states once. From
+// each, every operation is run by the real library; after every step of it every crash is tried,
+// recovered, and compared with what the oracle expects; and what comes out of that is a state to go
+// on from.
 #ifndef QUBES_STORAGE_TESTS_SIMULATION_EXPLORER_H
 #define QUBES_STORAGE_TESTS_SIMULATION_EXPLORER_H
 
@@ -64,11 +65,11 @@ struct Violation {
 
 class Explorer {
  public:
-  Explorer(Scenario scenario, CrashModel model, Limits limits,
-           const Mutation* mutation = nullptr);
+  Explorer(Scenario scenario, CrashModel model, Limits limits, const Mutation* mutation = nullptr);
   ~Explorer();
 
   void run();
+  static void to_normal_form(const Scenario& scenario, World& world);
 
   std::size_t states() const { return visited_.size(); }
   std::size_t crashes_checked() const { return checked_.size(); }
@@ -103,7 +104,7 @@ class Explorer {
   const Mutation* const mutation_;
   std::vector<Node> nodes_;
   std::vector<std::deque<std::pair<std::uint32_t, std::string>>> queues_;  // by crashes so far
-  std::unordered_map<std::uint64_t, int> visited_;  // with how few crashes
+  std::unordered_map<std::uint64_t, int> visited_;                         // with how few crashes
   std::unordered_set<std::uint64_t> checked_;
   std::vector<Violation> violations_;
   std::set<std::string> complaints_;

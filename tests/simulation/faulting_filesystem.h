@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Any filesystem, of which one call fails with an errno that the kernel may give there, and has done nothing.
+// Any filesystem, of which one call fails with an errno that the kernel may give there, and has
+// done nothing.
 #ifndef QUBES_STORAGE_TESTS_SIMULATION_FAULTING_FILESYSTEM_H
 #define QUBES_STORAGE_TESTS_SIMULATION_FAULTING_FILESYSTEM_H
 
@@ -15,7 +16,7 @@ namespace qubes::storage::simulation {
 
 enum class Call {
   open,
-  make_name,    // link, rename, the making of a directory: needs space
+  make_name,  // link, rename, the making of a directory: needs space
   remove_name,
   list,
   sync_directory,
@@ -29,7 +30,8 @@ enum class Call {
   close,
 };
 
-// What the kernel may say there (section ERRORS of the manual pages; ENOSPC and EDQUOT wherever blocks are needed).
+// What the kernel may say there (section ERRORS of the manual pages; ENOSPC and EDQUOT wherever
+// blocks are needed).
 const std::vector<int>& errnos_of(Call call);
 
 class FaultingFilesystem final : public ForwardingFilesystem {

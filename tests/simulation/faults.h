@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Every operation with every one of its calls failing in every way: a typed error, the old state or the new,
-// nothing left over or held, and a second try succeeds.
+// Every operation with every one of its calls failing in every way: a typed error, the old state or
+// the new, nothing left over or held, and a second try succeeds.
 #ifndef QUBES_STORAGE_TESTS_SIMULATION_FAULTS_H
 #define QUBES_STORAGE_TESTS_SIMULATION_FAULTS_H
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// `make faults`: over the simulated filesystems, and over a real one in the directory that is given.
+// `make faults`: over the simulated filesystems, and over a real one in the directory that is
+// given.
 #include <cstdio>
 #include <set>
 

@@ -25,7 +25,8 @@ std::size_t open_descriptors() {
   return static_cast<std::size_t>(std::distance(begin(range), end(range)));
 }
 
-// A volume with a committed state "old", a revision and, if asked for, a session with "new".
+// A volume with a committed state "state 2", a revision and, if asked for, a session with "state
+// 3".
 class RealFault {
  public:
   explicit RealFault(const std::string& directory)
@@ -101,33 +102,48 @@ struct RealAct {
 
 void two_states(RealFault& at) {
   at.volume().create();
-  at.session("older");
-  at.session("old");
+  at.session("state 1");
+  at.session("state 2");
 }
 
 std::vector<RealAct> real_acts() {
   return {
       {"create", [](auto&) {}, [](auto& at) { at.volume().create(); }, {""}},
-      {"start", two_states, [](auto& at) { at.volume().start(); }, {"old"}},
+      {"start", two_states, [](auto& at) { at.volume().start(); }, {"state 2"}},
       {"start without precache",
-       [](auto& at) { two_states(at); stdfs::remove(at.file("-precache.img")); },
+       [](auto& at) {
+         two_states(at);
+         stdfs::remove(at.file("-precache.img"));
+       },
        [](auto& at) { at.volume().start(); },
-       {"old"}},
+       {"state 2"}},
       {"stop",
-       [](auto& at) { two_states(at); at.volume().start(); at.write("new"); },
+       [](auto& at) {
+         two_states(at);
+         at.volume().start();
+         at.write("state 3");
+       },
        [](auto& at) { at.volume().stop(); },
-       {"old", "new"}},
-      {"revert", two_states, [](auto& at) { at.volume().revert(0); }, {"old", "older"}},
-      {"grow", two_states, [](auto& at) { at.volume().resize(16384, false); }, {"old"}},
-      {"shrink", two_states, [](auto& at) { at.volume().resize(4096, true); }, {"old"}},
-      {"import", two_states,
-       [](auto& at) { at.volume().import_begin(8192); at.volume().import_end(true); },
-       {"old", ""}},
+       {"state 2", "state 3"}},
+      {"revert", two_states, [](auto& at) { at.volume().revert(0); }, {"state 2", "state 1"}},
+      {"grow", two_states, [](auto& at) { at.volume().resize(16384, false); }, {"state 2"}},
+      {"shrink", two_states, [](auto& at) { at.volume().resize(4096, true); }, {"state 2"}},
+      {"import",
+       two_states,
+       [](auto& at) {
+         at.volume().import_begin(8192);
+         at.volume().import_end(true);
+       },
+       {"state 2", ""}},
       {"discard",
-       [](auto& at) { two_states(at); at.volume().start(); at.write("new"); },
+       [](auto& at) {
+         two_states(at);
+         at.volume().start();
+         at.write("state 3");
+       },
        [](auto& at) { at.volume().discard(); },
-       {"old"}},
-      {"remove", two_states, [](auto& at) { at.volume().remove(); }, {"old", ""}},
+       {"state 2"}},
+      {"remove", two_states, [](auto& at) { at.volume().remove(); }, {"state 2", ""}},
   };
 }
 

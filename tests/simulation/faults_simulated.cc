@@ -96,9 +96,8 @@ class SimulatedFaults {
     };
     faulting->arm(n, which);
     bool in_background = false;
-    Answer answer = simulation::run(fs, faulting, scenario_, act, [&](const Answer&) {
-      in_background = !faulting->has_fired();
-    });
+    Answer answer = simulation::run(fs, faulting, scenario_, act,
+                                    [&](const Answer&) { in_background = !faulting->has_fired(); });
     if (faulting->is_out_of_errnos()) return Outcome::no_such_errno;
     if (!faulting->has_fired()) return Outcome::no_such_call;
     ++report_.injected;

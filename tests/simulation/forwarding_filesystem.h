@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// A Filesystem that passes everything on; who changes something overrides that. Files and directories are those of the
-// inner one.
+// A Filesystem that passes everything on; who changes something overrides that. Files and
+// directories are those of the inner one.
 #ifndef QUBES_STORAGE_TESTS_SIMULATION_FORWARDING_FILESYSTEM_H
 #define QUBES_STORAGE_TESTS_SIMULATION_FORWARDING_FILESYSTEM_H
 

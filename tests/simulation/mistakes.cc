@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Mistakes that people make, as filesystems that make the library make them. Each was made by a peer
-// (notes/peers.md) or by an earlier draft.
+// Mistakes that people make, as filesystems that make the library make them. Each was made by a
+// peer (notes/peers.md) or by an earlier draft.
 #include <algorithm>
 
 #include "tests/simulation/forwarding_filesystem.h"
@@ -9,7 +9,9 @@
 namespace qubes::storage::simulation {
 namespace {
 
-Role role_of(const std::string& name) { return info(intern(name)).role; }
+Role role_of(const std::string& name) {
+  return info(intern(name)).role;
+}
 
 template <typename Mistake>
 class OnFilesystem final : public Mutation {

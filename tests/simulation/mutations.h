@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// The library with one mistake in it: a step left out, two neighbouring steps swapped (made from what the
-// library was seen to do), or one of the realistic ones of mistakes.cc.
+// The library with one mistake in it: a step left out, two neighbouring steps swapped (made from
+// what the library was seen to do), or one of the realistic ones of mistakes.cc.
 #ifndef QUBES_STORAGE_TESTS_SIMULATION_MUTATIONS_H
 #define QUBES_STORAGE_TESTS_SIMULATION_MUTATIONS_H
 
@@ -20,7 +20,7 @@ std::string signature(const Step& step, const std::string& before);
 
 // What an operation was seen to do.
 struct Recorded {
-  std::set<std::pair<std::string, std::string>> steps;                // operation, step
+  std::set<std::pair<std::string, std::string>> steps;                          // operation, step
   std::set<std::pair<std::string, std::pair<std::string, std::string>>> pairs;  // and its next
 };
 
@@ -31,6 +31,9 @@ std::unique_ptr<Mutation> without(std::string operation, std::string step);
 std::unique_ptr<Mutation> swapped(std::string operation, std::string first, std::string second);
 
 std::vector<std::unique_ptr<Mutation>> realistic_mistakes();
+
+// Why a mutation of this name, where it is not caught, does no harm; null where no reason is known.
+const char* why_needless(const std::string& name);
 
 }  // namespace qubes::storage::simulation
 

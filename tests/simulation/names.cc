@@ -86,7 +86,9 @@ NameId intern(const std::string& text) {
   return found->second;
 }
 
-const NameInfo& info(NameId name) { return table().infos[name]; }
+const NameInfo& info(NameId name) {
+  return table().infos[name];
+}
 
 NameId renamed_revision(NameId name, std::int64_t number, std::int64_t seconds) {
   NameId& id = table().renamed[{name, number, seconds}];

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// File names as small numbers, and what each means: read from docs/ON_DISK.md, not from the library.
+// File names as small numbers, and what each means: read from docs/ON_DISK.md, not from the
+// library.
 #ifndef QUBES_STORAGE_TESTS_SIMULATION_NAMES_H
 #define QUBES_STORAGE_TESTS_SIMULATION_NAMES_H
 
@@ -15,9 +16,9 @@ enum class Role { clean, dirty, precache, import, revision, temporary, foreign }
 struct NameInfo {
   std::string text;
   Role role = Role::foreign;
-  std::string volume;         // empty if foreign
-  std::int64_t number = 0;    // of a revision
-  std::int64_t seconds = 0;   // of a revision: since the epoch
+  std::string volume;        // empty if foreign
+  std::int64_t number = 0;   // of a revision
+  std::int64_t seconds = 0;  // of a revision: since the epoch
 };
 
 // One number for each text, for as long as the process lives. Not thread-safe.

@@ -90,10 +90,9 @@ class Normalizer {
 
   void walk(const Names& names, InodeNumber directory) {
     if (!disk_.inodes[directory].is_directory) return;
-    auto at = std::lower_bound(names.begin(), names.end(), directory,
-                               [](const Entry& entry, InodeNumber key) {
-                                 return entry.directory < key;
-                               });
+    auto at =
+        std::lower_bound(names.begin(), names.end(), directory,
+                         [](const Entry& entry, InodeNumber key) { return entry.directory < key; });
     for (; at != names.end() && at->directory == directory; ++at) number(at->inode);
   }
 
@@ -155,7 +154,8 @@ class Normalizer {
     return kFirstTimeNs + rank * kTickNs;
   }
 
-  // The ctime counts only under the name of a session; any other inode gets a new one with that name.
+  // The ctime counts only under the name of a session; any other inode gets a new one with that
+  // name.
   void rename_times() {
     std::vector<bool> is_session(disk_.inodes.size());
     for (const Names* names : {&disk_.memory, &disk_.durable}) {
@@ -235,7 +235,9 @@ static_assert(std::has_unique_object_representations_v<Entry>);
 std::uint8_t ticks(std::int64_t time_ns) {
   return static_cast<std::uint8_t>((time_ns - kFirstTimeNs) / kTickNs);
 }
-std::int64_t from_ticks(std::uint8_t value) { return kFirstTimeNs + value * kTickNs; }
+std::int64_t from_ticks(std::uint8_t value) {
+  return kFirstTimeNs + value * kTickNs;
+}
 
 }  // namespace
 
@@ -253,7 +255,9 @@ std::int64_t Renaming::operator()(const std::string& volume, std::int64_t number
   return found == numbers.end() ? 1000 + number : found->second;
 }
 
-Renaming normalize(Disk& disk) { return Normalizer(disk).run(); }
+Renaming normalize(Disk& disk) {
+  return Normalizer(disk).run();
+}
 
 std::string serialized(const Disk& disk) {
   std::string bytes;
@@ -303,8 +307,8 @@ Disk deserialized(std::string_view& bytes) {
     disk.inodes.push_back(inode);
   }
   for (const PackedChange& one : changes) {
-    disk.pending.push_back({one.directory, one.from, one.to, one.inode, one.replaced,
-                            one.replaced_was_linked != 0});
+    disk.pending.push_back(
+        {one.directory, one.from, one.to, one.inode, one.replaced, one.replaced_was_linked != 0});
   }
   disk.now_ns = from_ticks(static_cast<std::uint8_t>(bytes.front()));
   bytes.remove_prefix(1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// The one representative of all disks that behave alike: inodes, symbols, revision numbers and times renamed in
-// the order in which a fixed walk meets them, and what nothing refers to left out.
+// The one representative of all disks that behave alike: inodes, symbols, revision numbers and
+// times renamed in the order in which a fixed walk meets them, and what nothing refers to left out.
 #ifndef QUBES_STORAGE_TESTS_SIMULATION_NORMAL_FORM_H
 #define QUBES_STORAGE_TESTS_SIMULATION_NORMAL_FORM_H
 
@@ -25,8 +25,9 @@ struct Renaming {
   std::int64_t operator()(const std::string& volume, std::int64_t number) const;
 };
 
-// What is kept of times: which are equal, and whether a session's ctime is near its mtime (not their order: it counts
-// only among revisions of one number). Of numbers: their order. Of inodes and symbols: which are the same.
+// What is kept of times: which are equal, and whether a session's ctime is near its mtime (not
+// their order: it counts only among revisions of one number). Of numbers: their order. Of inodes
+// and symbols: which are the same.
 Renaming normalize(Disk& disk);
 
 // For storing many, and for telling whether two are equal.

@@ -44,11 +44,10 @@ void place(Seen& seen, Role role, const SeenFile& file) {
 }  // namespace
 
 const char* name_of(Verb verb) {
-  static const char* const kNames[] = {"create", "start",   "start at once", "write",
-                                       "write at once", "flush", "stop", "discard",
-                                       "revert", "revert oldest", "grow", "shrink",
-                                       "import", "import cancelled", "prune", "remove",
-                                       "recover"};
+  static const char* const kNames[] = {
+      "create",  "start",  "start at once", "write", "write at once", "flush",  "stop",
+      "discard", "revert", "revert oldest", "grow",  "shrink",        "import", "import cancelled",
+      "prune",   "remove", "recover"};
   return kNames[static_cast<std::size_t>(verb)];
 }
 
@@ -97,8 +96,7 @@ std::string leftovers(const VolumeSpec& spec, const Seen& seen) {
   if (seen.clean && seen.dirty && seen.clean->inode == seen.dirty->inode) {
     return "the session is the committed state itself";
   }
-  if (seen.clean && !seen.revisions.empty() &&
-      seen.revisions.back().inode == seen.clean->inode) {
+  if (seen.clean && !seen.revisions.empty() && seen.revisions.back().inode == seen.clean->inode) {
     return "the newest revision is the committed state itself";
   }
   if (seen.dirty) {
@@ -142,7 +140,8 @@ bool matches(const State& found, const State& wanted, const std::vector<Revision
     return a.number == b.number && a.content == b.content;
   };
   auto contains = [&](const std::vector<Revision>& list, const Revision& one) {
-    return std::any_of(list.begin(), list.end(), [&](const auto& other) { return same(one, other); });
+    return std::any_of(list.begin(), list.end(),
+                       [&](const auto& other) { return same(one, other); });
   };
   for (const Revision& one : found.revisions) {
     if (!contains(wanted.revisions, one) && !contains(ghosts, one)) return false;

@@ -9,9 +9,10 @@ namespace {
 const VolumeSpec kRootVolume = {Kind::origin, "vm-templates", "t", "root", -1, 2, 2};
 
 const std::vector<Verb> kOriginVerbs = {
-    Verb::create,  Verb::start,         Verb::start_at_once, Verb::write,  Verb::write_at_once,
-    Verb::flush,   Verb::stop,          Verb::discard,       Verb::revert, Verb::revert_oldest,
-    Verb::import,  Verb::import_cancelled, Verb::prune,      Verb::remove, Verb::recover};
+    Verb::create,        Verb::start,         Verb::start_at_once, Verb::write,
+    Verb::write_at_once, Verb::flush,         Verb::stop,          Verb::discard,
+    Verb::revert,        Verb::revert_oldest, Verb::import,        Verb::import_cancelled,
+    Verb::prune,         Verb::remove,        Verb::recover};
 
 // The same with a clock that moves.
 const std::vector<Verb> kSlowVerbs = {
@@ -38,7 +39,8 @@ std::vector<int> keeps_for(const Scenario& scenario, const VolumeSpec& spec, Ver
   if (spec.kind != Kind::origin) std::erase_if(keeps, [](int keep) { return keep < 0; });
   if (keeps.empty()) keeps = {0};
   const bool only_sign = verb == Verb::start || verb == Verb::discard;
-  if (!depends_on_keep(verb) || !spec.is_saved()) return {*std::max_element(keeps.begin(), keeps.end())};
+  if (!depends_on_keep(verb) || !spec.is_saved())
+    return {*std::max_element(keeps.begin(), keeps.end())};
   if (!only_sign) return keeps;
   std::vector<int> result;
   for (int keep : keeps) {
@@ -55,16 +57,18 @@ bool suits(const VolumeSpec& spec, Verb verb) {
   return verb == Verb::start || verb == Verb::write || verb == Verb::stop;
 }
 
-void do_import(SimulatedFilesystem& fs, Volume& volume, const VolumeSpec& spec, bool success) {
+// With keep 0 all of it falls into the tick in which the last thing happened.
+void do_import(SimulatedFilesystem& fs, Volume& volume, const VolumeSpec& spec, const Act& act) {
   volume.import_begin(spec.size_blocks * kBlockBytes);
-  fs.advance_clock();
+  if (act.keep != 0) fs.advance_clock();
   fs.write(volume.import_path());
-  volume.import_end(success);
+  volume.import_end(act.verb == Verb::import);
 }
 
 std::uint64_t size_of(SimulatedFilesystem& fs, const VolumeSpec& spec) {
   const Seen seen = look(fs.disk(), spec);
-  const auto& image = seen.dirty ? seen.dirty : seen.clean;
+  auto image = seen.dirty ? seen.dirty : seen.clean;
+  if (!image && !seen.revisions.empty()) image = seen.revisions.back();  // it will be recovered
   return (image ? image->content.size_blocks : spec.size_blocks) * kBlockBytes;
 }
 
@@ -102,7 +106,7 @@ void do_verb(SimulatedFilesystem& fs, Volume& volume, const VolumeSpec& spec, co
       return volume.resize(size_of(fs, spec) - kBlockBytes, true);
     case Verb::import:
     case Verb::import_cancelled:
-      return do_import(fs, volume, spec, act.verb == Verb::import);
+      return do_import(fs, volume, spec, act);
     case Verb::prune:
       return volume.prune(act.keep);
     case Verb::remove:
@@ -127,7 +131,11 @@ std::vector<Scenario> all_scenarios() {
       {"origin, resized", {kRootVolume}, {1}, with_resize(kFewVerbs), false},
       {"origin, keep changes", {kRootVolume}, {2, 0, -1}, kFewVerbs, false},
       {"origin and snapshot", {kRootVolume, snapshot}, {0, 1}, kFewVerbs, false},
-      {"origin with snapshots disabled, and snapshot", {kRootVolume, snapshot}, {-1}, kFewVerbs, false},
+      {"origin with snapshots disabled, and snapshot",
+       {kRootVolume, snapshot},
+       {-1},
+       kFewVerbs,
+       false},
       {"origin and origin_snapshot", {kRootVolume, own}, {1}, kFewVerbs, false},
       {"origin_snapshot and volatile in one directory",
        {kRootVolume, own, scratch},

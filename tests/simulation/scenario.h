@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// A small set of volumes, what is done to them, and how: the real library over a simulated filesystem.
+// A small set of volumes, what is done to them, and how: the real library over a simulated
+// filesystem.
 #ifndef QUBES_STORAGE_TESTS_SIMULATION_SCENARIO_H
 #define QUBES_STORAGE_TESTS_SIMULATION_SCENARIO_H
 
@@ -43,8 +44,8 @@ struct Answer {
   std::string message;
 };
 
-// Runs one operation in a process of its own. `answered` is called between the answer and the work in the
-// background.
+// Runs one operation in a process of its own. `answered` is called between the answer and the work
+// in the background.
 Answer run(const std::shared_ptr<SimulatedFilesystem>& simulated, std::shared_ptr<Filesystem> fs,
            const Scenario& scenario, const Act& operation,
            const std::function<void(const Answer&)>& answered);

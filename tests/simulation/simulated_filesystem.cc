@@ -6,56 +6,20 @@
 #include <stdexcept>
 
 #include "src/fs/error.h"
+#include "tests/simulation/simulated_handles.h"
 
 namespace qubes::storage::simulation {
 namespace {
 
-using Locks = std::map<InodeNumber, int>;
-
-struct SimulatedDirectory final : Directory {
-  SimulatedDirectory(InodeNumber inode_in, std::string path_in, std::shared_ptr<int> count_in)
-      : inode(inode_in), name(std::move(path_in)), count(std::move(count_in)) {
-    ++*count;
-  }
-  ~SimulatedDirectory() override { --*count; }
-  const std::string& path() const override { return name; }
-
-  const InodeNumber inode;
-  const std::string name;
-  const std::shared_ptr<int> count;
-};
-
-struct SimulatedFile final : File {
-  SimulatedFile(InodeNumber inode_in, std::string name_in, std::shared_ptr<int> count_in,
-                std::shared_ptr<Locks> locks_in)
-      : inode(inode_in),
-        name(std::move(name_in)),
-        count(std::move(count_in)),
-        locks(std::move(locks_in)) {
-    ++*count;
-  }
-  ~SimulatedFile() override {
-    --*count;
-    unlock();
-  }
-  void unlock() {
-    if (held == 0) return;
-    (*locks)[inode] = held < 0 ? 0 : (*locks)[inode] - 1;
-    held = 0;
-  }
-
-  const InodeNumber inode;
-  std::string name;
-  int held = 0;  // -1 exclusive, 1 shared
-  const std::shared_ptr<int> count;
-  const std::shared_ptr<Locks> locks;
-};
-
 InodeNumber inode_of(const Directory& directory) {
   return static_cast<const SimulatedDirectory&>(directory).inode;
 }
-SimulatedFile& simulated(File& file) { return static_cast<SimulatedFile&>(file); }
-InodeNumber inode_of(const File& file) { return static_cast<const SimulatedFile&>(file).inode; }
+SimulatedFile& simulated(File& file) {
+  return static_cast<SimulatedFile&>(file);
+}
+InodeNumber inode_of(const File& file) {
+  return static_cast<const SimulatedFile&>(file).inode;
+}
 
 std::uint64_t next_device() {
   static std::uint64_t last = 1000;
@@ -69,40 +33,7 @@ std::uint8_t blocks_of(std::uint64_t size_bytes) {
   return static_cast<std::uint8_t>(size_bytes / kBlockBytes);
 }
 
-// Temporary names without their number, so that steps compare.
-std::string readable(const std::string& name) {
-  return info(intern(name)).role == Role::temporary ? name.substr(0, name.size() - 8) : name;
-}
-
 }  // namespace
-
-std::string Step::text() const {
-  switch (kind) {
-    case StepKind::make_directory:
-      return "make directory " + to;
-    case StepKind::remove_directory:
-      return "remove directory " + from;
-    case StepKind::sync_directory:
-      return "sync directory " + from;
-    case StepKind::link_unnamed:
-      return "link unnamed " + readable(to);
-    case StepKind::clone:
-      return "clone " + readable(from);
-    case StepKind::set_size:
-      return "set size " + readable(from);
-    case StepKind::set_mtime:
-      return "set mtime " + readable(from);
-    case StepKind::sync_file:
-      return "sync " + readable(from);
-    case StepKind::link:
-      return "link " + readable(from) + " -> " + readable(to);
-    case StepKind::rename:
-      return "rename " + readable(from) + " -> " + readable(to);
-    case StepKind::unlink:
-      return "unlink " + readable(from);
-  }
-  return "";
-}
 
 SimulatedFilesystem::SimulatedFilesystem(Disk disk, const CrashModel& model)
     : disk_(std::move(disk)), model_(model), device_(next_device()) {}
@@ -147,7 +78,8 @@ InodeNumber SimulatedFilesystem::must_find(const Directory& directory,
   return inode;
 }
 
-// ---- The guest ------------------------------------------------------------------------------------
+// ---- The guest
+// ------------------------------------------------------------------------------------
 
 void SimulatedFilesystem::write(const std::string& path) {
   const InodeNumber inode = disk_.resolve(path);
@@ -155,7 +87,9 @@ void SimulatedFilesystem::write(const std::string& path) {
   disk_.write_fresh(inode);
 }
 
-void SimulatedFilesystem::write(File& file) { disk_.write_fresh(inode_of(file)); }
+void SimulatedFilesystem::write(File& file) {
+  disk_.write_fresh(inode_of(file));
+}
 
 void SimulatedFilesystem::flush(const std::string& path) {
   const InodeNumber inode = disk_.resolve(path);
@@ -163,9 +97,12 @@ void SimulatedFilesystem::flush(const std::string& path) {
   disk_.sync_file(model_, inode);
 }
 
-void SimulatedFilesystem::fail_sync(File& file) { disk_.fail_sync(inode_of(file)); }
+void SimulatedFilesystem::fail_sync(File& file) {
+  disk_.fail_sync(inode_of(file));
+}
 
-// ---- Directories ----------------------------------------------------------------------------------
+// ---- Directories
+// ----------------------------------------------------------------------------------
 
 DirectoryPtr SimulatedFilesystem::open_directory(const std::string& path) {
   check_alive();
@@ -223,9 +160,12 @@ void SimulatedFilesystem::sync(Directory& directory) {
           [this, inode] { disk_.sync_directory(model_, inode); });
 }
 
-void SimulatedFilesystem::lock(Directory&) { check_alive(); }
+void SimulatedFilesystem::lock(Directory&) {
+  check_alive();
+}
 
-// ---- What is there --------------------------------------------------------------------------------
+// ---- What is there
+// --------------------------------------------------------------------------------
 
 std::optional<FileStatus> SimulatedFilesystem::status(const Directory& directory,
                                                       const std::string& name) {
@@ -253,14 +193,17 @@ FilesystemKind SimulatedFilesystem::kind(const Directory&) {
                                   : FilesystemKind::other;
 }
 
-Space SimulatedFilesystem::space(const Directory&) { return {1 << 30, 1 << 20}; }
+Space SimulatedFilesystem::space(const Directory&) {
+  return {1 << 30, 1 << 20};
+}
 
 bool SimulatedFilesystem::reflink_works(const Directory&, const Directory&) {
   check_alive();
   return model_.reflink;
 }
 
-// ---- Files ----------------------------------------------------------------------------------------
+// ---- Files
+// ----------------------------------------------------------------------------------------
 
 FilePtr SimulatedFilesystem::open_file(const Directory& directory, const std::string& name,
                                        Access) {
@@ -282,9 +225,9 @@ std::string SimulatedFilesystem::free_temporary(InodeNumber directory,
     const std::string number = std::to_string(i);
     const std::string name = final_name + '~' + std::string(8 - number.size(), '0') + number;
     const NameId id = intern(name);
-    const bool is_pending = std::any_of(
-        disk_.pending.begin(), disk_.pending.end(),
-        [&](const Change& change) { return change.from == id || change.to == id; });
+    const bool is_pending =
+        std::any_of(disk_.pending.begin(), disk_.pending.end(),
+                    [&](const Change& change) { return change.from == id || change.to == id; });
     if (!is_pending && find(disk_.memory, directory, id) == 0 &&
         find(disk_.durable, directory, id) == 0) {
       return name;
@@ -371,7 +314,9 @@ void SimulatedFilesystem::sync(File& file) {
           [this, inode] { disk_.sync_file(model_, inode); });
 }
 
-void SimulatedFilesystem::close(FilePtr) { check_alive(); }
+void SimulatedFilesystem::close(FilePtr) {
+  check_alive();
+}
 
 bool SimulatedFilesystem::try_lock(File& file, LockMode mode) {
   check_alive();
@@ -386,7 +331,8 @@ bool SimulatedFilesystem::try_lock(File& file, LockMode mode) {
   return free;
 }
 
-// ---- Names ----------------------------------------------------------------------------------------
+// ---- Names
+// ----------------------------------------------------------------------------------------
 
 void SimulatedFilesystem::link(const Directory& from_directory, const std::string& from,
                                const Directory& to_directory, const std::string& to) {

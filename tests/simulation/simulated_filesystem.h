@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// The seam over a Disk. Every step that changes something goes through an observer, which may look at the disk
-// before and after it (the explorer), or do something else instead (the teeth).
+// The seam over a Disk. Every step that changes something goes through an observer, which may look
+// at the disk before and after it (the explorer), or do something else instead (the teeth).
 #ifndef QUBES_STORAGE_TESTS_SIMULATION_SIMULATED_FILESYSTEM_H
 #define QUBES_STORAGE_TESTS_SIMULATION_SIMULATED_FILESYSTEM_H
 
@@ -94,8 +94,8 @@ class SimulatedFilesystem final : public Filesystem {
   void sync(File& file) override;
   void close(FilePtr file) override;
   bool try_lock(File& file, LockMode mode) override;
-  void link(const Directory& from_directory, const std::string& from,
-            const Directory& to_directory, const std::string& to) override;
+  void link(const Directory& from_directory, const std::string& from, const Directory& to_directory,
+            const std::string& to) override;
   FilePtr rename(const Directory& directory, const std::string& from,
                  const std::string& to) override;
   FilePtr unlink(const Directory& directory, const std::string& name) override;

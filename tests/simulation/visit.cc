@@ -31,13 +31,21 @@ Visit::Visit(const Scenario& scenario, const CrashModel& model, const World& wor
     : scenario_(scenario), model_(model), world_(world), act_(act), mutation_(mutation) {
   expected_ = expect(scenario.volumes, states_of(world), act.volume, act.verb, act.keep,
                      world.disk.fresh_symbol());
+  const VolumeSpec& spec = scenario.volumes[act.volume];
+  if (spec.kind == Kind::snapshot && act.verb == Verb::start) {
+    // A lone state may be an origin's, of which the caller forgot that it is one.
+    const Seen seen = look(world.disk, spec);
+    if (seen.clean && !seen.dirty && world.disk.link_count(seen.clean->inode) == 1) {
+      expected_.may_refuse = true;
+    }
+  }
   const bool in_place = act.keep < 0 && act.verb <= Verb::start_at_once && act.verb >= Verb::start;
   if (!in_place) return;
   // Refused while another volume has the inode, that is, while a snapshot of it runs.
-  const Seen own = look(world.disk, scenario.volumes[act.volume]);
-  for (const VolumeSpec& spec : scenario.volumes) {
-    const Seen other = look(world.disk, spec);
-    if (spec.kind == Kind::snapshot && own.clean && other.clean &&
+  const Seen own = look(world.disk, spec);
+  for (const VolumeSpec& each : scenario.volumes) {
+    const Seen other = look(world.disk, each);
+    if (each.kind == Kind::snapshot && own.clean && other.clean &&
         own.clean->inode == other.clean->inode) {
       expected_.may_refuse = true;
     }
@@ -125,7 +133,10 @@ void Visit::answered(const Answer& answer) {
     return;
   }
   is_answered_ = true;
+  // What a commit prunes may come back; what was pruned on request may not.
+  if (act_.verb == Verb::prune) ghosts_[act_.volume].clear();
   for (const Revision& revision : world_.models[act_.volume].now.revisions) {
+    if (act_.verb == Verb::prune) break;
     Revision ghost = revision;
     ghost.optional = true;
     ghosts_[act_.volume].push_back(ghost);
@@ -138,7 +149,8 @@ std::string Visit::judge_answer(const Answer& answer) {
   if (answer.is_ok && !expected_.may_succeed) return "done, though it should have been refused";
   if (!answer.is_ok && !expected_.may_refuse) return "refused: " + answer.message;
   if (!answer.is_ok) expected_.after = {world_.models[act_.volume].now};
-  if (!answer.is_ok) expected_.is_durable = false;
+  is_refused_ = !answer.is_ok;
+  if (is_refused_) expected_.is_durable = false;
   return "";
 }
 
@@ -150,7 +162,15 @@ std::string Visit::judge_result() {
     return "";
   }
   found_ = read_state(spec, seen);
-  if (std::string complaint = leftovers(spec, seen); !complaint.empty()) return complaint;
+  for (const VolumeSpec& each : scenario_.volumes) {
+    if (each.vid() != spec.vid() && act_.verb != Verb::recover) continue;
+    const Seen own = look(fs_->disk(), each);
+    const State state = read_state(each, own);
+    if (act_.verb == Verb::recover && state == State{} && own.precache)
+      continue;  // kept on purpose
+    if (std::string complaint = leftovers(each, own); !complaint.empty()) return complaint;
+  }
+  if (std::string complaint = judge_link(spec, seen); !complaint.empty()) return complaint;
   bool matched = false;
   for (const State& wanted : expected_.after) {
     if (!matches(found_, wanted, {})) continue;
@@ -162,6 +182,14 @@ std::string Visit::judge_result() {
     return "found " + found_.text() + "\n      expected" + list_of(expected_.after).substr(9);
   }
   return judge_others();
+}
+
+// By the C of a running snapshot its source is known to be in use, and it to be outdated.
+std::string Visit::judge_link(const VolumeSpec& spec, const Seen& seen) const {
+  if (spec.kind != Kind::snapshot || act_.verb != Verb::start || is_refused_) return "";
+  const Seen source = look(fs_->disk(), scenario_.volumes[static_cast<std::size_t>(spec.source)]);
+  const bool is_linked = seen.clean && source.clean && seen.clean->inode == source.clean->inode;
+  return is_linked ? "" : "a snapshot without a link to the state that it started from";
 }
 
 // Nothing that is not this volume's was touched. Of a source the leftovers may be swept.

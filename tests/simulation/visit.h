@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// One operation from one state: run by the real library, crashed after every step, judged by the oracle.
+// One operation from one state: run by the real library, crashed after every step, judged by the
+// oracle.
 #ifndef QUBES_STORAGE_TESTS_SIMULATION_VISIT_H
 #define QUBES_STORAGE_TESTS_SIMULATION_VISIT_H
 
@@ -24,7 +25,8 @@ class Visit final : public StepObserver {
   bool is_good() const { return is_good_; }
   World result() const;
 
-  // Crashes are numbered from 1, in an order that is the same each time. Without on_crash none is tried.
+  // Crashes are numbered from 1, in an order that is the same each time. Without on_crash none is
+  // tried.
   std::function<void(std::uint32_t crash, World after)> on_crash;
   std::function<void(std::uint32_t crash, const std::string& complaint)> on_complaint;
   std::unordered_set<std::uint64_t>* checked = nullptr;  // what needs no second look
@@ -51,6 +53,7 @@ class Visit final : public StepObserver {
                           const std::vector<const State*>& matched) const;
   std::string judge_answer(const Answer& answer);
   std::string judge_result();
+  std::string judge_link(const VolumeSpec& spec, const Seen& seen) const;
   std::string judge_others() const;
   Alternatives alternatives(std::size_t volume) const;
   void complain(std::uint32_t crash, const std::string& complaint);
@@ -69,6 +72,7 @@ class Visit final : public StepObserver {
   State found_;  // of the volume, when the operation has answered
   std::uint32_t crash_ = 0;
   bool is_answered_ = false;
+  bool is_refused_ = false;
   bool is_good_ = false;
   std::string narration_;
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// The crashes of one operation: each is recovered at once, and what comes out is compared with what is owed.
+// The crashes of one operation: each is recovered at once, and what comes out is compared with what
+// is owed.
 #include <algorithm>
 
 #include "tests/simulation/visit.h"
@@ -18,7 +19,8 @@ void Visit::try_crashes() {
 
 // False where the same disk with the same expectations was looked at before.
 bool Visit::is_new(const CrashState& state) {
-  const std::size_t kind = (state.kind == CrashKind::power_cut ? 1u : 2u) + (is_answered_ ? 2u : 0u);
+  const std::size_t kind =
+      (state.kind == CrashKind::power_cut ? 1u : 2u) + (is_answered_ ? 2u : 0u);
   std::string bytes = serialized(state.disk);
   bytes.push_back(static_cast<char>(kind));
   if (!seen_.insert(hash_of(bytes)).second) return false;
@@ -114,8 +116,7 @@ VolumeModel Visit::model_after(const CrashState& state, std::size_t volume, Stat
     const Seen seen = look(state.disk, scenario_.volumes[volume]);
     found.loose = is_loose || (seen.dirty && state.disk.inodes[seen.dirty->inode].is_dirty());
     const bool is_target = volume == act_.volume && act_.verb != Verb::recover;
-    const bool keeps_running =
-        !is_target || act_.verb == Verb::grow || act_.verb == Verb::shrink;
+    const bool keeps_running = !is_target || act_.verb == Verb::grow || act_.verb == Verb::shrink;
     model.is_running = is_target && is_answered_
                            ? is_running_after()
                            : keeps_running && world_.models[volume].is_running;

@@ -6,7 +6,9 @@
 namespace qubes::storage::simulation {
 namespace {
 
-void append_byte(std::string& bytes, std::size_t value) { bytes.push_back(static_cast<char>(value)); }
+void append_byte(std::string& bytes, std::size_t value) {
+  bytes.push_back(static_cast<char>(value));
+}
 
 std::uint8_t take_byte(std::string_view& bytes) {
   const auto value = static_cast<std::uint8_t>(bytes.front());

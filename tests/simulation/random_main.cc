@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// `make sim-random`: long random sequences of operations and crashes; one that fails is shrunk to a
+// short one and printed with the command that repeats it.
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "tests/simulation/normal_form.h"
+#include "tests/simulation/visit.h"
+
+using namespace qubes::storage::simulation;
+
+namespace {
+
+// Which of the operations, and which of its crashes: each as a number that is taken modulo how many
+// there are, so that a sequence stays one when parts of it are left out.
+struct Choice {
+  std::uint32_t act;
+  std::uint32_t crash;  // 0: none
+};
+
+struct Failure {
+  std::string complaint;
+  std::string trace;
+};
+
+constexpr std::uint32_t kCrashesOneIn = 6;
+constexpr std::size_t kPendingMax = 6;
+
+std::vector<Choice> choices_of(std::uint32_t seed, std::size_t steps) {
+  std::mt19937 random(seed);
+  std::vector<Choice> choices(steps);
+  for (Choice& choice : choices) {
+    choice.act = static_cast<std::uint32_t>(random());
+    choice.crash =
+        random() % kCrashesOneIn == 0 ? 1 + static_cast<std::uint32_t>(random() >> 1) : 0;
+  }
+  return choices;
+}
+
+// Every crash of the operation is checked; the one that was chosen is where it goes on.
+std::optional<Failure> step(const Scenario& scenario, const CrashModel& model, World& world,
+                            const Choice& choice, std::string& trace) {
+  std::vector<Act> acts;
+  for (const Act& act : operations(scenario)) {
+    if (Visit(scenario, model, world, act, nullptr).makes_sense()) acts.push_back(act);
+  }
+  if (acts.empty()) return std::nullopt;
+  const Act act = acts[choice.act % acts.size()];
+  Visit visit(scenario, model, world, act, nullptr);
+  std::optional<Failure> failure;
+  std::vector<World> crashed;
+  visit.on_complaint = [&](std::uint32_t, const std::string& complaint) {
+    if (!failure) failure = Failure{complaint, ""};
+  };
+  visit.on_crash = [&](std::uint32_t, World after) {
+    if (choice.crash != 0) crashed.push_back(std::move(after));
+  };
+  visit.run();
+  trace += visit.narration();
+  if (failure) return failure;
+  if (crashed.empty()) {
+    world = visit.result();
+  } else {
+    world = crashed[choice.crash % crashed.size()];
+    trace += "    (a crash)\n";
+  }
+  if (world.disk.pending.size() > kPendingMax) {
+    world.disk.durable = world.disk.memory;
+    world.disk.pending.clear();
+    for (VolumeModel& each : world.models) each.fallback.clear();
+  }
+  return std::nullopt;
+}
+
+std::optional<Failure> run(const Scenario& scenario, const CrashModel& model,
+                           const std::vector<Choice>& choices) {
+  World world{initial_disk(scenario), std::vector<VolumeModel>(scenario.volumes.size())};
+  std::string trace = "scenario " + scenario.name + ", filesystem " + model.name + '\n';
+  for (const Choice& choice : choices) {
+    auto failure = step(scenario, model, world, choice, trace);
+    if (failure) return Failure{failure->complaint, trace};
+    Explorer::to_normal_form(scenario, world);
+  }
+  return std::nullopt;
+}
+
+// Leaves out what is not needed for it to fail: halves, then smaller pieces.
+std::vector<Choice> shrunk(const Scenario& scenario, const CrashModel& model,
+                           std::vector<Choice> choices) {
+  for (std::size_t piece = choices.size() / 2; piece > 0;) {
+    bool is_shorter = false;
+    for (std::size_t at = 0; at + piece <= choices.size();) {
+      std::vector<Choice> less = choices;
+      const auto from = less.begin() + static_cast<std::ptrdiff_t>(at);
+      less.erase(from, from + static_cast<std::ptrdiff_t>(piece));
+      if (run(scenario, model, less)) {
+        choices = less;
+        is_shorter = true;
+      } else {
+        at += piece;
+      }
+    }
+    if (!is_shorter) piece /= 2;
+  }
+  return choices;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::uint32_t first = argc > 1 ? static_cast<std::uint32_t>(std::atoi(argv[1])) : 1;
+  const std::uint32_t count = argc > 2 ? static_cast<std::uint32_t>(std::atoi(argv[2])) : 20;
+  const std::size_t steps = argc > 3 ? std::strtoul(argv[3], nullptr, 10) : 150;
+  std::size_t runs = 0, failures = 0;
+  for (std::uint32_t seed = first; seed < first + count; ++seed) {
+    for (const Scenario& scenario : all_scenarios()) {
+      for (const char* filesystem : {"xfs", "btrfs", "ext4", "other"}) {
+        const CrashModel model = model_of(filesystem);
+        const auto choices = choices_of(seed, steps);
+        ++runs;
+        if (!run(scenario, model, choices)) continue;
+        ++failures;
+        const auto less = shrunk(scenario, model, choices);
+        const auto failure = run(scenario, model, less);
+        std::printf("VIOLATION, %zu of %zu operations\n%s    %s\nrepeat: %s %u 1 %zu\n",
+                    less.size(), steps, failure->trace.c_str(), failure->complaint.c_str(), argv[0],
+                    seed, steps);
+        std::fflush(stdout);
+      }
+    }
+  }
+  std::printf("random: %zu runs of %zu operations, %zu violations\n", runs, steps, failures);
+  return failures == 0 ? 0 : 1;
+}
