@@ -134,9 +134,9 @@ asan: deps ## the tests under the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)-asan OPTIMIZE='-O1 -g' sanitized \
 	  SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' SUITES='unit real api'
 
-tsan: deps ## the tests under the thread sanitizer
+tsan: deps ## the tests with many threads under the thread sanitizer
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)-tsan OPTIMIZE='-O1 -g' sanitized \
-	  SANITIZE='-fsanitize=thread' SUITES='unit real'
+	  SANITIZE='-fsanitize=thread' SUITES='unit threads'
 
 sanitized:
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(test_programs)
