@@ -186,7 +186,12 @@ std::string Visit::judge_result() {
 
 // By the C of a running snapshot its source is known to be in use, and it to be outdated.
 std::string Visit::judge_link(const VolumeSpec& spec, const Seen& seen) const {
-  if (spec.kind != Kind::snapshot || act_.verb != Verb::start || is_refused_) return "";
+  if (spec.kind != Kind::snapshot || is_refused_) return "";
+  const bool had_session = world_.models[act_.volume].now.session.has_value();
+  if (act_.verb == Verb::stop && had_session && seen.clean) {
+    return "a snapshot that was stopped still has a link to a state";
+  }
+  if (act_.verb != Verb::start) return "";
   const Seen source = look(fs_->disk(), scenario_.volumes[static_cast<std::size_t>(spec.source)]);
   const bool is_linked = seen.clean && source.clean && seen.clean->inode == source.clean->inode;
   return is_linked ? "" : "a snapshot without a link to the state that it started from";
