@@ -161,22 +161,18 @@ void start_from_clean(Images& at) {
 }
 
 void start_from_source(Images& at, File& source, std::uint64_t size_at_least) {
-  if (!at.files.dirty) {
-    publish(at, at.names.dirty, [&](File& file) {
-      fill_with_clone(at, source, file);
-      grow_to(at, file, size_at_least);
-    });
-  }
+  publish(at, at.names.dirty, [&](File& file) {
+    fill_with_clone(at, source, file);
+    grow_to(at, file, size_at_least);
+  });
   at.changes.settle();
 }
 
 void start_in_place(Images& at) {
-  if (!at.files.dirty) {
-    at.changes.unlink(at.names.precache);
-    prune(at, 0);                                       // C, with less history or none.
-    at.changes.barrier();                               // C alone. An R now would pass for C below.
-    at.changes.rename(at.names.clean, at.names.dirty);  // C or D: the one there is, is the state.
-  }
+  at.changes.unlink(at.names.precache);
+  prune(at, 0);                                       // C, with less history or none.
+  at.changes.barrier();                               // C alone. An R now would pass for C below.
+  at.changes.rename(at.names.clean, at.names.dirty);  // C or D: the one there is, is the state.
   at.changes.settle();
 }
 

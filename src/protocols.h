@@ -44,10 +44,10 @@ bool session_is_unchanged(Images& at);
 // Begins or resumes a session from C.
 void start_from_clean(Images& at);
 
-// Begins or resumes a session from another volume's committed state, which `source` reads.
+// Begins a session (there is none) from another volume's committed state, which `source` reads.
 void start_from_source(Images& at, File& source, std::uint64_t size_at_least);
 
-// Begins or resumes a session in the committed state itself (snapshots disabled).
+// Begins a session (there is none) in the committed state itself (snapshots disabled).
 void start_in_place(Images& at);
 
 // Begins a session that is never saved: an empty one, or one that starts from what `source` reads,
