@@ -326,8 +326,7 @@ void ImageVolume::prune(int keep) {
   require_saved("prune revisions");
   if (keep < 0) refuse(Code::invalid, "prune revisions", vid(), "the number to keep is negative");
   Operation operation(location_, MissingDirectory::refuse, &pool_->worker);
-  storage::prune(operation.images(), static_cast<std::size_t>(keep));
-  operation.images().changes.settle();
+  prune_and_settle(operation.images(), static_cast<std::size_t>(keep));
 }
 
 // A precache is of use where the next start is from the own state.

@@ -41,6 +41,7 @@ void NameChanges::barrier() {
 }
 
 void NameChanges::settle() {
+  if (!pending_) return;
   try {
     fs_.sync(*directory_);
   } catch (const Error& error) {

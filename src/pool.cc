@@ -161,7 +161,6 @@ void Pool::recover_volume(const std::string& vid, std::vector<Finding>& report) 
                       parse_vid(vid, context_->config.prefixes));
     Operation operation(location, MissingDirectory::refuse, &context_->worker, &found);
     Images& at = operation.images();
-    if (!found.empty()) at.changes.settle();
     if (at.files.dirty) {
       found.push_back({"", "session " + at.names.dirty, "left: start, stop or discard it"});
     }

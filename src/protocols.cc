@@ -161,6 +161,7 @@ void start_from_clean(Images& at) {
 }
 
 void start_from_source(Images& at, File& source, std::uint64_t size_at_least) {
+  at.changes.barrier();  // A dead process may have published the last session: it must be C by now.
   publish(at, at.names.dirty, [&](File& file) {
     fill_with_clone(at, source, file);
     grow_to(at, file, size_at_least);
@@ -169,9 +170,10 @@ void start_from_source(Images& at, File& source, std::uint64_t size_at_least) {
 }
 
 void start_in_place(Images& at) {
+  at.changes.barrier();  // C must not hang on a name that a dead process left unsynced.
+  prune(at, 0);          // C, with less history or none.
+  at.changes.barrier();  // C alone. An R now would pass for C below.
   at.changes.unlink(at.names.precache);
-  prune(at, 0);                                       // C, with less history or none.
-  at.changes.barrier();                               // C alone. An R now would pass for C below.
   at.changes.rename(at.names.clean, at.names.dirty);  // C or D: the one there is, is the state.
   at.changes.settle();
 }
@@ -233,6 +235,12 @@ void resize_clean(Images& at, std::uint64_t size_bytes, int revisions_to_keep) {
     publish(at, at.names.clean, [&](File& file) { fill_with_clean(at, file, size_bytes); });
   }
   at.changes.settle();  // The new one.
+}
+
+void prune_and_settle(Images& at, std::size_t keep) {
+  at.changes.barrier();  // No state that stays hangs on a name that a dead process left unsynced.
+  prune(at, keep);       // The old history or the new one.
+  at.changes.settle();   // The new one.
 }
 
 FilePtr begin_import(Images& at, std::uint64_t size_bytes) {

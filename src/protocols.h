@@ -80,6 +80,7 @@ void remove_all(Images& at);
 
 // Removes the oldest revisions until `keep` are left. Not settled.
 void prune(Images& at, std::size_t keep);
+void prune_and_settle(Images& at, std::size_t keep);
 
 // Makes P where it is of use, by reflink only. Losing it is never an error.
 void make_precache(Images& at);

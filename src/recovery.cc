@@ -14,18 +14,29 @@ class Sweep {
     temporaries();
     abandoned_import();
     clean_under_two_names();
-    unpublished_revisions();
+    second_names();
     missing_clean();
+    // A name of a state must not come back beside what the operation makes of that state.
+    if (states_changed_) at_.changes.barrier();
     stale_precache();
-    // What was cleared must not come back under what the operation builds on it.
-    if (changed_) at_.changes.barrier();
-    if (changed_) at_.rescan();
+    look_again();
   }
 
  private:
+  // What was removed is not there for the next to find.
+  void look_again() {
+    if (changed_) at_.rescan();
+    changed_ = false;
+  }
+
   void note(const std::string& found, const std::string& action) {
     changed_ = true;
     if (findings_ != nullptr) findings_->push_back({"", found, action});
+  }
+
+  void note_state(const std::string& found, const std::string& action) {
+    states_changed_ = true;
+    note(found, action);
   }
 
   // Nothing was published under a temporary name yet.
@@ -52,32 +63,48 @@ class Sweep {
     if (!at_.files.clean || !at_.files.dirty) return;
     if (!at_.files.clean->same_inode(*at_.files.dirty)) return;
     at_.changes.unlink(at_.names.dirty);
-    note("session that is the committed state itself " + at_.names.dirty, "removed that name");
+    note_state("session that is the committed state itself " + at_.names.dirty,
+               "removed that name");
   }
 
   // A commit or a revert had linked the old state as a revision, and published nothing yet; or a
-  // revert had published, and the filesystem kept both names of the rename.
-  void unpublished_revisions() {
-    for (const Revision& revision : at_.files.revisions) {
-      if (!at_.files.is_clean(revision)) continue;
-      at_.changes.unlink(revision.file_name);
-      note("revision that is the committed state itself " + revision.file_name,
-           "removed that name");
+  // revert had published, and the filesystem kept both names of the rename. Where one was cut off,
+  // and the next as well, a revision can also be a second name of the session or of another.
+  void second_names() {
+    const auto& revisions = at_.files.revisions;
+    for (std::size_t i = 0; i < revisions.size(); ++i) {
+      const std::string& name = revisions[i].file_name;
+      const std::string first = first_name(i);
+      if (first.empty()) continue;
+      at_.changes.unlink(name);
+      note_state("revision that is the " + first + " itself " + name, "removed that name");
     }
+  }
+
+  std::string first_name(std::size_t index) const {
+    const auto& revisions = at_.files.revisions;
+    const FileStatus& own = revisions[index].status;
+    if (at_.files.is_clean(revisions[index])) return "committed state";
+    if (at_.files.dirty && at_.files.dirty->same_inode(own)) return "session";
+    for (std::size_t i = 0; i < index; ++i) {
+      if (revisions[i].status.same_inode(own)) return "revision " + revisions[i].file_name;
+    }
+    return "";
   }
 
   // The rename that publishes can lose the clean name on Btrfs (docs/CRASH_MODEL.md); the newest
   // revision is what it named. The session that was being committed stays one.
   void missing_clean() {
+    look_again();
     if (at_.files.clean || at_.files.revisions.empty()) return;
     const std::string& name = at_.files.revisions.back().file_name;
     at_.changes.rename(name, at_.names.clean);
-    note("no committed state", "made the newest revision the committed state again: " + name);
+    note_state("no committed state", "made the newest revision the committed state again: " + name);
   }
 
   // Not where a precache is all there is: then it may be the only copy of something.
   void stale_precache() {
-    if (changed_) at_.rescan();
+    look_again();
     if (!at_.files.precache || at_.files.precache_is_valid() || !at_.files.any()) return;
     at_.changes.unlink(at_.names.precache);
     note("stale precache " + at_.names.precache, "removed");
@@ -85,7 +112,8 @@ class Sweep {
 
   Images& at_;
   std::vector<Finding>* findings_;
-  bool changed_ = false;
+  bool changed_ = false;         // since it was looked at
+  bool states_changed_ = false;  // names of C, D or R
 };
 
 }  // namespace

@@ -211,10 +211,11 @@ int32_t qubes_storage_pool_list(qubes_storage_pool *pool, qubes_storage_volumes 
 /*
  * Clears what crashes left, for every volume of the pool, and reports each finding: stale
  * temporaries, imports that nobody holds, half-done commits. It never removes a committed state, a
- * revision that is not a second name of the committed state, or a session. Sessions found are
- * reported ("session"): the caller decides to stop (commit), start (resume) or discard them. A
- * volume that fails is reported too, and does not keep the others from being recovered. On a
- * kernels pool: nothing to do.
+ * session, or a revision that is not a second name of either or of another revision. Sessions found
+ * are reported ("session"): the caller decides to stop (commit), start (resume) or discard them. A
+ * volume that fails is reported too, and does not keep the others from being recovered. Not all of
+ * it is synced: what a power cut brings back, the next operation clears. On a kernels pool: nothing
+ * to do.
  * Errors: OFFLINE.
  */
 int32_t qubes_storage_pool_recover(qubes_storage_pool *pool, qubes_storage_report **report,

@@ -14,12 +14,6 @@ auto position(Names& names, InodeNumber directory, NameId name) {
                           });
 }
 
-bool has_other_name(const Names& names, InodeNumber directory, NameId name, InodeNumber inode) {
-  return std::any_of(names.begin(), names.end(), [&](const Entry& entry) {
-    return entry.directory == directory && entry.name != name && entry.inode == inode;
-  });
-}
-
 }  // namespace
 
 std::string Content::text() const {
@@ -55,7 +49,6 @@ CrashModel model_of(const std::string& filesystem) {
   model.ordered = false;
   model.reflink = filesystem == "btrfs";
   model.unnamed_sync_counts = false;
-  model.commits_after_death = true;
   model.rename_may_keep_both = true;
   model.lost_target = LostTarget::linked;
   if (filesystem != "btrfs" && filesystem != "other") {
@@ -82,6 +75,12 @@ void put(Names& names, InodeNumber directory, NameId name, InodeNumber inode) {
 void erase(Names& names, InodeNumber directory, NameId name) {
   auto at = position(names, directory, name);
   if (at != names.end() && at->directory == directory && at->name == name) names.erase(at);
+}
+
+bool has_other_name(const Names& names, InodeNumber directory, NameId name, InodeNumber inode) {
+  return std::any_of(names.begin(), names.end(), [&](const Entry& entry) {
+    return entry.directory == directory && entry.name != name && entry.inode == inode;
+  });
 }
 
 void apply(Names& names, const Change& change, Extent extent) {

@@ -44,8 +44,6 @@ struct CrashModel {
   bool unnamed_sync_counts = true;
   bool rename_may_keep_both = false;
   LostTarget lost_target = LostTarget::never;
-  // Between the death of a process and the next operation the periodic commit comes.
-  bool commits_after_death = false;
 };
 
 CrashModel model_of(const std::string& filesystem);  // xfs, ext4, btrfs, other
@@ -80,6 +78,7 @@ using Names = std::vector<Entry>;  // sorted by directory and name
 InodeNumber find(const Names& names, InodeNumber directory, NameId name);
 void put(Names& names, InodeNumber directory, NameId name, InodeNumber inode);
 void erase(Names& names, InodeNumber directory, NameId name);
+bool has_other_name(const Names& names, InodeNumber directory, NameId name, InodeNumber inode);
 
 // A change of names that is in memory and not yet durable.
 struct Change {

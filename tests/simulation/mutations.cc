@@ -45,9 +45,10 @@ std::string plain(const Step& step) {
     case StepKind::link:
       return "link " + role_of(step.from) + " -> " + role_of(step.to);
     case StepKind::rename:
-      return "rename " + role_of(step.from) + " -> " + role_of(step.to);
+      return (step.is_leftover ? "sweep " : "rename ") + role_of(step.from) + " -> " +
+             role_of(step.to);
     case StepKind::unlink:
-      return "unlink " + role_of(step.from);
+      return (step.is_leftover ? "sweep " : "unlink ") + role_of(step.from);
   }
   return "";
 }
@@ -60,7 +61,10 @@ class Observer : public StepObserver {
   void perform(const Step& step, const std::function<void()>& act) final {
     const std::string sign = signature(step, before_);
     see(sign, step, act);
-    before_ = plain(step);
+    // What is swept before an operation is no part of it, but for what a sync follows.
+    const Role role = info(intern(step.from)).role;
+    const bool is_state = role != Role::temporary && role != Role::import;
+    if (!step.is_leftover || is_state) before_ = plain(step);
   }
 
  protected:
@@ -78,7 +82,7 @@ class Recorder final : public Observer {
   void see(const std::string& sign, const Step& step, const std::function<void()>& act) override {
     recorded_.steps.insert({operation_, sign});
     if (!last_.empty()) recorded_.pairs.insert({operation_, {last_, sign}});
-    last_ = sign;
+    last_ = step.is_leftover ? "" : sign;
     inner_.perform(step, act);
   }
 
@@ -92,7 +96,7 @@ class Recording final : public Mutation {
   explicit Recording(Recorded& recorded) : recorded_(recorded) {}
   std::string name() const override { return "none"; }
   std::unique_ptr<StepObserver> observer(const Act& act, StepObserver& inner) const override {
-    return std::make_unique<Recorder>(inner, name_of(act.verb), recorded_);
+    return std::make_unique<Recorder>(inner, operation_of(act.verb), recorded_);
   }
 
  private:
@@ -105,7 +109,7 @@ class Without final : public Mutation {
       : operation_(std::move(operation)), step_(std::move(step)) {}
   std::string name() const override { return operation_ + ": without \"" + step_ + '"'; }
   std::unique_ptr<StepObserver> observer(const Act& act, StepObserver& inner) const override {
-    if (name_of(act.verb) != operation_) return nullptr;
+    if (operation_of(act.verb) != operation_) return nullptr;
     return std::make_unique<Leave>(inner, step_);
   }
 
@@ -133,7 +137,7 @@ class Swapped final : public Mutation {
     return operation_ + ": \"" + second_ + "\" before \"" + first_ + '"';
   }
   std::unique_ptr<StepObserver> observer(const Act& act, StepObserver& inner) const override {
-    if (name_of(act.verb) != operation_) return nullptr;
+    if (operation_of(act.verb) != operation_) return nullptr;
     return std::make_unique<Late>(inner, *this);
   }
 
@@ -169,6 +173,12 @@ class Swapped final : public Mutation {
 };
 
 }  // namespace
+
+std::string operation_of(Verb verb) {
+  if (verb == Verb::start_at_once) return name_of(Verb::start);
+  if (verb == Verb::revert_oldest) return name_of(Verb::revert);
+  return name_of(verb);
+}
 
 std::string signature(const Step& step, const std::string& before) {
   const std::string text = plain(step);

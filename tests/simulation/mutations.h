@@ -15,6 +15,9 @@
 
 namespace qubes::storage::simulation {
 
+// Of the library: some verbs differ in the arguments or in when they come only.
+std::string operation_of(Verb verb);
+
 // "rename D -> C": roles for names. A sync of a directory is told by what came before it.
 std::string signature(const Step& step, const std::string& before);
 

@@ -16,50 +16,61 @@ struct Reason {
 
 const std::vector<Reason>& reasons() {
   static const std::vector<Reason> kReasons = {
-      {std::regex(".*sync directory after unlink (T of .|I)\".*"),
-       "a temporary or an abandoned import that comes back is swept again; the sweep's barrier is "
-       "there for the other leftovers and is paid after a crash only"},
-      {std::regex(".*: \"set (size|mtime) of [CDPI]\" before .*"),
-       "of a file that nothing reads before it is synced and renamed"},
-      {std::regex(".*: \"name (T of )?[PDIC]\" before \"(set|clone).*"),
-       "a temporary name, a session that is never synced or an import that nobody holds: swept, or "
-       "made anew, whatever is in it"},
-      {std::regex(".*: \"clone C\" before .*"),
-       "a clone into a file without a name changes nothing that is there"},
+      // The making of a file that has no name yet, or a temporary one.
+      {std::regex(".*: \"name (T of )?[CDIP]\" before \"(set (size|mtime) of [CDIP]|clone C)\""),
+       "a temporary, a session that is never synced, or an import that nobody holds: swept, or "
+       "made "
+       "anew, whatever is in it"},
+      {std::regex(".*: \"set mtime of [DP]\" before \"clone C\""),
+       "both come before the sync, and nobody reads the file until then"},
+      {std::regex(
+           ".*: \"(clone C|set size of [CDI])\" before \"(sync directory after .*|unlink [DR])\""),
+       "work on a file without a name changes nothing that is there"},
       {std::regex(".*: without \"(name T of P|set mtime of P)\""),
        "no precache, or none that is valid: only slower"},
-      {std::regex(".*: \"link C -> R\" before \"(sync [DI]|unlink P)\""),
+      // Changes of which either may be the first.
+      {std::regex("(stop|import|shrink|revert): \"link C -> R\" before \"(sync [DI]|unlink P)\""),
        "a revision that is the committed state is swept; the other step touches neither"},
-      {std::regex(".*: \"unlink [PDR]\" before \"(unlink [PRC]|sync [DI])\""),
-       "what goes first is not told from what goes second: both go, or are swept"},
-      {std::regex("remove: .*remove directory.*"), "the directory may stay, or go: it is empty"},
-      {std::regex("remove: \"unlink C\" before \"(unlink P|sync directory after nothing)\""),
-       "a precache left alone is not a volume; nothing else was pending at that barrier"},
-      {std::regex("grow: \"rename P -> C\" before \"sync P\""),
-       "growing adds zeros only: every mixture is the old state or the new one"},
+      {std::regex("import: \"unlink P\" before \"sync I\""), "no precache is only slower"},
+      {std::regex("remove: \"unlink [DP]\" before \"unlink R\""),
+       "all of it goes, and the committed state goes last"},
+      {std::regex("remove: \"unlink C\" before \"unlink P\""),
+       "a precache that is left alone is no volume, and is removed with the next one of the name"},
+      {std::regex("remove: \"remove directory\" before .*"),
+       "a directory that is not empty stays; one that is may stay"},
+      {std::regex("stop: \"unlink D\" before \"unlink C\""),
+       "of a snapshot, which the next start makes anew, from whatever is left"},
+      {std::regex("start: \"(link C -> C|unlink D)\" before \"(name D|unlink C)\""),
+       "of a snapshot: the same"},
+      {std::regex("start: \"(rename C -> D|unlink R)\" before \"unlink P\""),
+       "a precache beside a session that was started in place is swept"},
+      {std::regex(
+           "start: \"unlink P\" before \"(unlink R|sync directory after (nothing|unlink R))\""),
+       "the same"},
+      {std::regex("(grow|shrink): \"sync directory after sync D\" before \"sync D\""),
+       "the session's name and content do not depend on each other; the answer comes after both"},
+      {std::regex("(stop|import): \"sync directory after sync [DI]\" before \"sync [DI]\""),
+       "nothing that the barrier is for was changed before it here: there is no precache, and no "
+       "revision is kept"},
+      // Where the operation itself changed nothing before the sync: it is for a process that died.
+      {std::regex("(stop|import): (without \"sync directory after sync [DI]\"|\"rename [DI] -> C\" "
+                  "before \"sync directory after sync [DI]\")"),
+       "names of a dead process alone do not need the barrier; those that it shields have a row of "
+       "their own: after \"unlink P\", after \"link C -> R\""},
+      {std::regex("remove: (without \"sync directory after nothing\"|\"unlink C\" before \"sync "
+                  "directory after nothing\")"),
+       "the committed state is all there is; after \"unlink R\", \"unlink D\", \"unlink P\" the "
+       "barrier is needed"},
+      {std::regex("start: \"rename C -> D\" before \"sync directory after nothing\""),
+       "the barrier before a start in place shields what is pruned; here is nothing to prune"},
+      // The sweep does not know which operation follows; those without a barrier need its own.
+      {std::regex("(?!grow).*: (without )?\"sync directory after sweep (C|D|R|R -> C)\".*"),
+       "a name of a state that comes back is swept again, and this operation has a barrier of its "
+       "own before it replaces that state; grow has none, and there it is caught"},
+      {std::regex("(?!grow).*: \".*\" before \"sync directory after sweep (C|D|R|R -> C)\""),
+       "the same"},
       {std::regex("import cancelled: .*"),
        "a cancelled import promises nothing, and what is left of it is swept"},
-      {std::regex("(grow|shrink): \"sync directory after sync D\" before \"sync D\""),
-       "name and content of a session are independent; the answer comes after both"},
-      {std::regex(".*sync directory after sync directory.*"),
-       "a settle right after a barrier: nothing was changed in between"},
-      {std::regex(".*: \"sync directory after [^\"]*\" before \"(unlink [PDRI]|sync I)\""),
-       "what the sync then misses is swept, or told by its mtime"},
-      {std::regex(
-           "(remove|start.*|import|stop|revert.*): .*sync directory after (nothing|sync [DI])\".*"),
-       "the barrier before which this operation changed nothing: for names of a process that died, "
-       "explored by sim --uncommitted-deaths"},
-      {std::regex("start: \"(link C -> C|rename C -> D)\" before .*"),
-       "nothing of a snapshot outlives a crash; a precache beside a session in place is swept"},
-      {std::regex("(import|stop): without \"sync directory after unlink D\""),
-       "the sweep's barrier, for operations that have no other; commit has one of its own"},
-      {std::regex("create: without \"sync directory after nothing\""),
-       "for the directory that a process made which died, explored by sim --uncommitted-deaths"},
-      {std::regex("(recover|prune): without \"sync directory after unlink D\""),
-       "only leftovers were removed: what comes back of them is swept again"},
-      {std::regex("start.*: .*sync directory after unlink D.*"),
-       "what was removed is a second name of the state; where it comes back it is swept again"},
-      {std::regex("prune: without \"sync directory after nothing\""), "nothing was pruned"},
   };
   return kReasons;
 }

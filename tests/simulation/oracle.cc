@@ -41,6 +41,19 @@ void place(Seen& seen, Role role, const SeenFile& file) {
   }
 }
 
+enum class Optional { counts, left_out };
+
+// A session that was not flushed may hold anything, so nothing of it is owed.
+std::vector<Content> contents_of(const State& state, Optional optional) {
+  std::vector<Content> contents;
+  if (state.committed) contents.push_back(*state.committed);
+  if (state.session && !state.loose) contents.push_back(*state.session);
+  for (const Revision& revision : state.revisions) {
+    if (!revision.optional || optional == Optional::counts) contents.push_back(revision.content);
+  }
+  return contents;
+}
+
 }  // namespace
 
 const char* name_of(Verb verb) {
@@ -104,6 +117,11 @@ std::string leftovers(const VolumeSpec& spec, const Seen& seen) {
       if (revision.inode == seen.dirty->inode) return "the session writes to a revision";
     }
   }
+  for (const SeenFile& one : seen.revisions) {
+    for (const SeenFile& other : seen.revisions) {
+      if (one.name != other.name && one.inode == other.inode) return "two revisions are one";
+    }
+  }
   if (!seen.precache) return "";
   if (!seen.clean) return "left over: a precache of nothing";
   const bool passes = seen.precache->mtime_ns == seen.clean->mtime_ns &&
@@ -151,6 +169,27 @@ bool matches(const State& found, const State& wanted, const std::vector<Revision
   }
   // Not doubled: each expected one accounts for one that was found.
   return found.revisions.size() <= wanted.revisions.size() + ghosts.size();
+}
+
+bool loses_nothing(const State& found, const std::vector<State>& states,
+                   const std::vector<Revision>& ghosts) {
+  const std::vector<Content> there = contents_of(found, Optional::counts);
+  auto is_in = [](const Content& content, const std::vector<Content>& list) {
+    return std::find(list.begin(), list.end(), content) != list.end();
+  };
+  auto all_in = [&](const std::vector<Content>& contents, const std::vector<Content>& list) {
+    return std::all_of(contents.begin(), contents.end(),
+                       [&](const Content& content) { return is_in(content, list); });
+  };
+  std::vector<Content> known;
+  bool is_whole = false;
+  for (const State& state : states) {
+    is_whole = is_whole || all_in(contents_of(state, Optional::left_out), there);
+    for (const Content& content : contents_of(state, Optional::counts)) known.push_back(content);
+    if (state.loose && found.session) known.push_back(*found.session);
+  }
+  for (const Revision& ghost : ghosts) known.push_back(ghost.content);
+  return is_whole && all_in(there, known);
 }
 
 }  // namespace qubes::storage::simulation

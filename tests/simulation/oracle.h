@@ -109,6 +109,11 @@ std::string leftovers(const VolumeSpec& spec, const Seen& seen);
 std::vector<Revision> ghosts_of(const Disk& disk, const VolumeSpec& spec);
 // `wanted` may have optional revisions, `ghosts` are further ones. A loose session equals any.
 bool matches(const State& found, const State& wanted, const std::vector<Revision>& ghosts);
+// Where a process died before the names that it changed were durable, another operation came, and
+// then the power went: the changes of both may be mixed. Then it is only owed that every content
+// of one of the states is there, under whichever name, and nothing that was never one.
+bool loses_nothing(const State& found, const std::vector<State>& states,
+                   const std::vector<Revision>& ghosts);
 
 }  // namespace qubes::storage::simulation
 

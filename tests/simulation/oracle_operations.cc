@@ -110,10 +110,6 @@ void resize(Expectation& expected, const State& state, int change, int keep, int
   } else {
     expected.during.push_back(state);
     next.committed = content;
-    // One that was swept just now may come back: it holds the state before.
-    State more = with_new_revision(state);
-    more.committed = content;
-    expected.during.push_back(more);
   }
   expected.after.push_back(next);
   expected.during.push_back(next);

@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// `make sim-random`: long random sequences of operations and crashes; one that fails is shrunk to a
-// short one and printed with the command that repeats it.
+// `make random`: long random sequences of operations, crashes and faults; one that fails is shrunk
+// to a short one and printed with the command that repeats it.
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <optional>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "tests/simulation/faulting_filesystem.h"
 #include "tests/simulation/normal_form.h"
 #include "tests/simulation/visit.h"
 
 using namespace qubes::storage::simulation;
+using qubes::storage::File;
+using qubes::storage::Filesystem;
 
 namespace {
 
@@ -20,6 +25,8 @@ namespace {
 struct Choice {
   std::uint32_t act;
   std::uint32_t crash;  // 0: none
+  int fault;            // which call fails, from 1; 0: none
+  std::size_t which_errno;
 };
 
 struct Failure {
@@ -28,6 +35,9 @@ struct Failure {
 };
 
 constexpr std::uint32_t kCrashesOneIn = 6;
+constexpr std::uint32_t kFaultsOneIn = 8;
+constexpr int kCallsMax = 40;
+constexpr std::size_t kErrnosMax = 5;
 constexpr std::size_t kPendingMax = 6;
 
 std::vector<Choice> choices_of(std::uint32_t seed, std::size_t steps) {
@@ -37,9 +47,38 @@ std::vector<Choice> choices_of(std::uint32_t seed, std::size_t steps) {
     choice.act = static_cast<std::uint32_t>(random());
     choice.crash =
         random() % kCrashesOneIn == 0 ? 1 + static_cast<std::uint32_t>(random() >> 1) : 0;
+    choice.fault = random() % kFaultsOneIn == 0 ? 1 + static_cast<int>(random() % kCallsMax) : 0;
+    choice.which_errno = random() % kErrnosMax;
   }
   return choices;
 }
+
+// One call of the operation fails.
+class OneFault final : public Mutation {
+ public:
+  explicit OneFault(const Choice& choice) : choice_(choice) {}
+  std::string name() const override { return "one fault"; }
+  std::shared_ptr<Filesystem> filesystem(std::shared_ptr<SimulatedFilesystem> fs,
+                                         const Act&) const override {
+    if (choice_.fault == 0) return fs;
+    faulting_ = std::make_shared<FaultingFilesystem>(std::move(fs));
+    faulting_->arm(choice_.fault, choice_.which_errno);
+    faulting_->on_failed_sync = [this](File&, int errno_value) {
+      loses_content_ = errno_value != ENOSPC && errno_value != EDQUOT;
+    };
+    return faulting_;
+  }
+  bool has_fired() const { return faulting_ && faulting_->has_fired(); }
+  // A sync failed for good: what it covered may be lost, which only its own process knows, and that
+  // is `faults`' matter.
+  bool loses_content() const { return loses_content_; }
+  std::string what() const { return faulting_->what(); }
+
+ private:
+  const Choice choice_;
+  mutable std::shared_ptr<FaultingFilesystem> faulting_;
+  mutable bool loses_content_ = false;
+};
 
 // Every crash of the operation is checked; the one that was chosen is where it goes on.
 std::optional<Failure> step(const Scenario& scenario, const CrashModel& model, World& world,
@@ -50,17 +89,23 @@ std::optional<Failure> step(const Scenario& scenario, const CrashModel& model, W
   }
   if (acts.empty()) return std::nullopt;
   const Act act = acts[choice.act % acts.size()];
-  Visit visit(scenario, model, world, act, nullptr);
+  const OneFault fault(choice);
+  Visit visit(scenario, model, world, act, &fault);
+  visit.has_fault = [&fault] { return fault.has_fired(); };
   std::optional<Failure> failure;
   std::vector<World> crashed;
   visit.on_complaint = [&](std::uint32_t, const std::string& complaint) {
     if (!failure) failure = Failure{complaint, ""};
   };
-  visit.on_crash = [&](std::uint32_t, World after) {
-    if (choice.crash != 0) crashed.push_back(std::move(after));
-  };
+  if (choice.fault == 0) {
+    visit.on_crash = [&](std::uint32_t, World after) {
+      if (choice.crash != 0) crashed.push_back(std::move(after));
+    };
+  }
   visit.run();
+  if (fault.loses_content()) return std::nullopt;
   trace += visit.narration();
+  if (fault.has_fired()) trace += "    (" + fault.what() + ")\n";
   if (failure) return failure;
   if (crashed.empty()) {
     world = visit.result();

@@ -65,10 +65,12 @@ void do_import(SimulatedFilesystem& fs, Volume& volume, const VolumeSpec& spec, 
   volume.import_end(act.verb == Verb::import);
 }
 
+// Of what the volume is when what a crash left has been swept.
 std::uint64_t size_of(SimulatedFilesystem& fs, const VolumeSpec& spec) {
-  const Seen seen = look(fs.disk(), spec);
-  auto image = seen.dirty ? seen.dirty : seen.clean;
-  if (!image && !seen.revisions.empty()) image = seen.revisions.back();  // it will be recovered
+  auto copy = std::make_shared<SimulatedFilesystem>(fs.disk(), fs.model());
+  Pool(pool_config(), copy, Worker::Mode::on_drain).recover();
+  const Seen seen = look(copy->disk(), spec);
+  const auto image = seen.dirty ? seen.dirty : seen.clean;
   return (image ? image->content.size_blocks : spec.size_blocks) * kBlockBytes;
 }
 
@@ -129,6 +131,11 @@ std::vector<Scenario> all_scenarios() {
       {"origin, keep 2", {kRootVolume}, {2}, kSlowVerbs, true},
       {"origin, keep -1", {kRootVolume}, {-1}, kOriginVerbs, false},
       {"origin, resized", {kRootVolume}, {1}, with_resize(kFewVerbs), false},
+      {"origin, grown",
+       {{Kind::origin, "vm-templates", "t", "root", -1, 1, 2}},
+       {1},
+       {Verb::create, Verb::start, Verb::stop, Verb::grow, Verb::revert},
+       false},
       {"origin, keep changes", {kRootVolume}, {2, 0, -1}, kFewVerbs, false},
       {"origin and snapshot", {kRootVolume, snapshot}, {0, 1}, kFewVerbs, false},
       {"origin with snapshots disabled, and snapshot",
@@ -137,6 +144,11 @@ std::vector<Scenario> all_scenarios() {
        kFewVerbs,
        false},
       {"origin and origin_snapshot", {kRootVolume, own}, {1}, kFewVerbs, false},
+      {"origin_snapshot, saved",
+       {kRootVolume, own},
+       {0},
+       {Verb::create, Verb::start, Verb::stop, Verb::write},
+       false},
       {"origin_snapshot and volatile in one directory",
        {kRootVolume, own, scratch},
        {1},

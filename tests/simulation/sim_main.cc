@@ -21,7 +21,6 @@ struct Options {
   Limits limits;
   std::string scenario;
   int jobs = 2;
-  bool uncommitted_deaths = false;
 };
 
 struct Totals {
@@ -32,7 +31,7 @@ struct Totals {
 [[noreturn]] void usage() {
   std::fputs(
       "usage: sim [--model xfs|btrfs|ext4|other]... [--states N] [--crashes N] [--jobs N]\n"
-      "           [--scenario PART-OF-NAME] [--violations N] [--uncommitted-deaths]\n",
+      "           [--scenario PART-OF-NAME] [--violations N]\n",
       stderr);
   std::exit(2);
 }
@@ -42,10 +41,6 @@ Options options_of(int argc, char** argv) {
   options.limits.states_max = 0;
   for (int i = 1; i < argc; ++i) {
     const std::string option = argv[i];
-    if (option == "--uncommitted-deaths") {
-      options.uncommitted_deaths = true;
-      continue;
-    }
     if (i + 1 == argc) usage();
     const std::string value = argv[++i];
     if (option == "--model") {
@@ -135,8 +130,7 @@ int main(int argc, char** argv) {
   const Options options = options_of(argc, argv);
   Totals all;
   for (const std::string& name : options.models) {
-    CrashModel model = model_of(name);
-    if (options.uncommitted_deaths) model.commits_after_death = false;
+    const CrashModel model = model_of(name);
     Options one = options;
     if (one.limits.states_max == 0) one.limits.states_max = states_max_of(name);
     const Totals totals = run_jobs(one, model);

@@ -351,7 +351,8 @@ FilePtr SimulatedFilesystem::rename(const Directory& directory, const std::strin
   const InodeNumber parent = inode_of(directory);
   const InodeNumber replaced = disk_.lookup(parent, intern(to));
   FilePtr kept = replaced == 0 ? nullptr : open_inode(replaced, to);
-  perform({StepKind::rename, parent, 0, from, to},
+  const bool is_leftover = replaced == 0 && info(intern(from)).role == Role::revision;
+  perform({StepKind::rename, parent, 0, from, to, is_leftover},
           [this, parent, from, to] { disk_.rename(parent, from, to); });
   return kept;
 }
@@ -362,7 +363,10 @@ FilePtr SimulatedFilesystem::unlink(const Directory& directory, const std::strin
   const InodeNumber inode = disk_.lookup(parent, intern(name));
   if (inode == 0) return nullptr;
   FilePtr kept = open_inode(inode, name);
-  perform({StepKind::unlink, parent, inode, name, ""},
+  const Role role = info(intern(name)).role;
+  const bool is_leftover = role == Role::temporary || role == Role::import ||
+                           has_other_name(disk_.memory, parent, intern(name), inode);
+  perform({StepKind::unlink, parent, inode, name, "", is_leftover},
           [this, parent, name] { disk_.unlink(parent, name); });
   return kept;
 }

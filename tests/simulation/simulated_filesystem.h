@@ -35,6 +35,9 @@ struct Step {
   InodeNumber inode = 0;      // of the file
   std::string from;           // the name that goes, or is worked on
   std::string to;             // the name that comes
+  // Of an unlink: a temporary, an import, or one of several names of the file in this directory. Of
+  // a rename: a revision becomes the clean image where there is none.
+  bool is_leftover = false;
 
   std::string text() const;  // "rename root-dirty.img -> root.img"
 };

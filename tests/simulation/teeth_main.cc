@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <map>
 #include <string>
@@ -52,13 +53,19 @@ std::vector<Ground> deep_grounds() {
   const VolumeSpec growing = {Kind::origin, "vm-templates", "t", "root", -1, 1, 2};
   const std::vector<Verb> verbs = {Verb::create, Verb::start,  Verb::write,
                                    Verb::stop,   Verb::import, Verb::recover};
-  for (const Scenario& scenario : {Scenario{"two crashes, keep 0", {root}, {0}, verbs, false},
-                                   Scenario{"two crashes, keep 1", {root}, {1}, verbs, false},
-                                   Scenario{"two crashes, resized",
-                                            {growing},
-                                            {1},
-                                            {Verb::create, Verb::start, Verb::grow, Verb::shrink},
-                                            false}}) {
+  const std::vector<Verb> history = {Verb::create,  Verb::import, Verb::revert, Verb::prune,
+                                     Verb::discard, Verb::remove, Verb::start};
+  const std::vector<Verb> in_place = {Verb::create, Verb::import, Verb::start, Verb::stop};
+  for (const Scenario& scenario :
+       {Scenario{"two crashes, keep 0", {root}, {0}, verbs, false},
+        Scenario{"two crashes, keep 1", {root}, {1}, verbs, false},
+        Scenario{"two crashes, resized",
+                 {growing},
+                 {1},
+                 {Verb::create, Verb::start, Verb::grow, Verb::shrink},
+                 false},
+        Scenario{"two crashes, history", {root}, {1}, history, false},
+        Scenario{"two crashes, in place", {root}, {2, -1}, in_place, false}}) {
     for (const char* filesystem : {"xfs", "btrfs"}) {
       Explorer explorer(scenario, model_of(filesystem), deep_limits());
       explorer.run();
@@ -104,23 +111,33 @@ std::map<std::string, std::string> catch_it(const std::vector<const Ground*>& gr
 struct Tooth {
   std::unique_ptr<Mutation> mutation;
   std::vector<const Ground*> grounds;
+  std::string operation;  // empty: all of them
 };
+
+bool has_operation(const Scenario& scenario, const std::string& operation) {
+  return operation.empty() ||
+         std::any_of(scenario.verbs.begin(), scenario.verbs.end(),
+                     [&](Verb verb) { return operation_of(verb) == operation; });
+}
 
 std::map<std::string, Tooth> all_teeth(const std::vector<Ground>& grounds) {
   std::map<std::string, Tooth> teeth;
-  auto add = [&](std::unique_ptr<Mutation> mutation, const Ground& ground) {
+  auto add = [&](std::unique_ptr<Mutation> mutation, const Ground& ground,
+                 const std::string& operation) {
     Tooth& tooth = teeth[mutation->name()];
     if (!tooth.mutation) tooth.mutation = std::move(mutation);
+    tooth.operation = operation;
     tooth.grounds.push_back(&ground);
   };
   for (const Ground& ground : grounds) {
-    for (auto& mistake : realistic_mistakes()) add(std::move(mistake), ground);
+    for (auto& mistake : realistic_mistakes()) add(std::move(mistake), ground, "");
     if (ground.model.name == "other") continue;  // the same steps as on Btrfs, but for the clones
     for (const auto& [operation, step] : ground.recorded.steps) {
-      add(without(operation, step), ground);
+      add(without(operation, step), ground, operation);
     }
     for (const auto& [operation, steps] : ground.recorded.pairs) {
-      if (steps.first != steps.second) add(swapped(operation, steps.first, steps.second), ground);
+      if (steps.first == steps.second) continue;
+      add(swapped(operation, steps.first, steps.second), ground, operation);
     }
   }
   return teeth;
@@ -133,12 +150,16 @@ struct Tally {
 };
 
 // A line of the table: where it was caught, or why it need not be.
-void bite(const std::string& name, const Tooth& tooth, const std::vector<const Ground*>& deep,
+void bite(const std::string& name, const Tooth& tooth, const std::vector<Ground>& deep,
           bool verbose, Tally& tally) {
   auto caught = catch_it(tooth.grounds, *tooth.mutation, limits_of_teeth(), verbose);
   const char* const reason = why_needless(name);
-  if (caught.empty() && reason == nullptr) {
-    caught = catch_it(deep, *tooth.mutation, deep_limits(), verbose);
+  if (caught.empty()) {
+    std::vector<const Ground*> grounds;
+    for (const Ground& ground : deep) {
+      if (has_operation(ground.scenario, tooth.operation)) grounds.push_back(&ground);
+    }
+    caught = catch_it(grounds, *tooth.mutation, deep_limits(), verbose);
   }
   std::string where;
   for (const auto& [filesystem, scenario] : caught)
@@ -160,13 +181,11 @@ void bite(const std::string& name, const Tooth& tooth, const std::vector<const G
 Tally work(const std::string& only, std::size_t job, std::size_t jobs) {
   const std::vector<Ground> grounds = all_grounds();
   const std::vector<Ground> deep = deep_grounds();
-  std::vector<const Ground*> deep_pointers;
-  for (const Ground& ground : deep) deep_pointers.push_back(&ground);
   Tally tally;
   std::size_t index = 0;
   for (const auto& [name, tooth] : all_teeth(grounds)) {
     if (index++ % jobs != job || name.find(only) == std::string::npos) continue;
-    bite(name, tooth, deep_pointers, !only.empty(), tally);
+    bite(name, tooth, deep, !only.empty(), tally);
   }
   return tally;
 }

@@ -8,12 +8,6 @@
 namespace qubes::storage::simulation {
 namespace {
 
-std::vector<State> states_of(const World& world) {
-  std::vector<State> states;
-  for (const VolumeModel& model : world.models) states.push_back(model.now);
-  return states;
-}
-
 bool is_guest(Verb verb) {
   return verb == Verb::write || verb == Verb::write_at_once || verb == Verb::flush;
 }
@@ -25,6 +19,12 @@ std::string list_of(const std::vector<State>& states) {
 }
 
 }  // namespace
+
+std::vector<State> states_of(const World& world) {
+  std::vector<State> states;
+  for (const VolumeModel& model : world.models) states.push_back(model.now);
+  return states;
+}
 
 Visit::Visit(const Scenario& scenario, const CrashModel& model, const World& world, const Act& act,
              const Mutation* mutation)
@@ -109,6 +109,7 @@ void Visit::run() {
   });
   observer->finish();
   fs_->observe(nullptr);
+  if (has_fault && has_fault()) return judge_fault();
   if (!is_good_) return;
   const std::string complaint = judge_result();
   is_good_ = complaint.empty();
@@ -123,6 +124,13 @@ void Visit::perform(const Step& step, const std::function<void()>& act) {
 }
 
 void Visit::answered(const Answer& answer) {
+  if (has_fault && has_fault()) {
+    narrate("    answers: " + (answer.is_ok ? "done" : answer.message));
+    if (answer.code == Code::internal) complain(0, "an untyped error");
+    is_answered_ = answer.is_ok;
+    on_crash = nullptr;
+    return;
+  }
   std::string complaint = judge_answer(answer);
   if (complaint.empty()) complaint = judge_result();
   is_good_ = complaint.empty();
@@ -231,6 +239,7 @@ bool Visit::is_running_after() const {
 }
 
 World Visit::result() const {
+  if (after_fault_) return *after_fault_;
   World after{fs_->disk(), world_.models};
   VolumeModel& model = after.models[act_.volume];
   model.now = found_;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -14,6 +15,8 @@
 #include "tests/simulation/explorer.h"
 
 namespace qubes::storage::simulation {
+
+std::vector<State> states_of(const World& world);
 
 class Visit final : public StepObserver {
  public:
@@ -30,6 +33,9 @@ class Visit final : public StepObserver {
   std::function<void(std::uint32_t crash, World after)> on_crash;
   std::function<void(std::uint32_t crash, const std::string& complaint)> on_complaint;
   std::unordered_set<std::uint64_t>* checked = nullptr;  // what needs no second look
+  // Where a primitive failed, the operation may have failed as well: it is judged as if its process
+  // had died. Asked when it has answered, and when the background work is done.
+  std::function<bool()> has_fault;
 
   std::uint32_t narrated_crash = 0;  // the one that narration() ends with
   std::string narration() const { return narration_; }
@@ -43,6 +49,7 @@ class Visit final : public StepObserver {
 
   void narrate(const std::string& line);
   void answered(const Answer& answer);
+  void judge_fault();
   void try_crashes();
   void crashed(CrashState& state);
   bool is_new(const CrashState& state);
@@ -74,6 +81,7 @@ class Visit final : public StepObserver {
   bool is_answered_ = false;
   bool is_refused_ = false;
   bool is_good_ = false;
+  std::optional<World> after_fault_;
   std::string narration_;
 };
 

@@ -17,6 +17,30 @@ void Visit::try_crashes() {
   });
 }
 
+// What the operation left, whether it has answered or failed.
+void Visit::judge_fault() {
+  is_good_ = false;
+  // Two states that could not be compared are both kept.
+  std::vector<State> states = states_of(world_);
+  states[act_.volume].maybe_written = states[act_.volume].session.has_value();
+  expected_ = expect(scenario_.volumes, states, act_.volume, act_.verb, act_.keep,
+                     world_.disk.fresh_symbol());
+  beliefs_[act_.volume] = alternatives(act_.volume);
+  if (is_answered_) {
+    // It may have failed to prune.
+    beliefs_[act_.volume] = expected_.after;
+    for (Revision revision : world_.models[act_.volume].now.revisions) {
+      revision.optional = true;
+      ghosts_[act_.volume].push_back(revision);
+    }
+  }
+  CrashState death{CrashKind::process_death, fs_->disk(), {}};
+  World after{death.disk, std::vector<VolumeModel>(world_.models.size())};
+  const std::string complaint = recovered(death, after);
+  if (!complaint.empty()) complain(0, complaint);
+  after_fault_ = std::move(after);
+}
+
 // False where the same disk with the same expectations was looked at before.
 bool Visit::is_new(const CrashState& state) {
   const std::size_t kind =
@@ -39,10 +63,6 @@ bool Visit::is_new(const CrashState& state) {
 
 void Visit::crashed(CrashState& state) {
   if (!is_new(state)) return;
-  if (state.kind == CrashKind::process_death && model_.commits_after_death) {
-    state.disk.durable = state.disk.memory;
-    state.disk.pending.clear();
-  }
   World after{state.disk, std::vector<VolumeModel>(world_.models.size())};
   const std::string complaint = recovered(state, after);
   if (complaint.empty()) {
@@ -88,6 +108,11 @@ std::string Visit::judge(const CrashState& state, std::size_t volume, const Disk
   std::vector<const State*> matched;
   for (const State& wanted : beliefs_[volume]) {
     if (matches(found, wanted, ghosts_[volume])) matched.push_back(&wanted);
+  }
+  const bool died_before = !world_.models[volume].fallback.empty();
+  if (matched.empty() && died_before && loses_nothing(found, beliefs_[volume], ghosts_[volume])) {
+    for (const State& wanted : beliefs_[volume]) matched.push_back(&wanted);
+    found.maybe_written = found.session.has_value();  // whichever state it was started from
   }
   if (matched.empty()) {
     std::string text = "found " + found.text() + "\n      expected";

@@ -326,9 +326,10 @@ BOOST_AUTO_TEST_CASE(snapshots_disabled) {
   volume->set_revisions_to_keep(-1);
   volume->start();
   check_steps(pool,
-              "unlink private-precache.img\n"
+              "sync directory work\n"
               "unlink private.img.1@TIME\n"
               "sync directory work\n"
+              "unlink private-precache.img\n"
               "rename private.img -> private-dirty.img\n"
               "sync directory work\n");
   BOOST_TEST(pool.listing("appvms/work") == std::vector<std::string>{"private-dirty.img"},
