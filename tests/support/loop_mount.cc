@@ -6,8 +6,10 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -79,6 +81,46 @@ void make_filesystem(FilesystemKind kind, const std::string& image, std::uint64_
   run_checked(command);
 }
 
+// Of Btrfs's superblock (fs/btrfs, struct btrfs_super_block).
+constexpr std::size_t kSuperBytes = 4096;
+constexpr std::size_t kSumBytes = 32;
+constexpr std::size_t kFsid = 0x20;
+constexpr std::size_t kUuidBytes = 16;
+constexpr std::size_t kIncompatible = 0xbc;
+constexpr std::size_t kMetadataUuid = 0x23b;
+constexpr std::uint64_t kHasMetadataUuid = std::uint64_t{1} << 10;
+
+std::uint32_t crc32c(const unsigned char* bytes, std::size_t count) {
+  std::uint32_t sum = ~std::uint32_t{0};
+  for (std::size_t i = 0; i < count; ++i) {
+    sum ^= bytes[i];
+    for (int bit = 0; bit < 8; ++bit) sum = sum >> 1 ^ (sum & 1 ? 0x82f63b78U : 0U);
+  }
+  return ~sum;
+}
+
+// Two with one fsid cannot be mounted at once before Linux 6.7. btrfstune would commit a
+// transaction, after which the log tree, which is what a crash leaves, no longer fits. So only the
+// superblocks are changed: the fsid that the blocks carry becomes the metadata's (since Linux 5.0).
+void give_another_fsid(const std::string& image) {
+  std::fstream file(image, std::ios::in | std::ios::out | std::ios::binary);
+  for (const std::streamoff offset : {std::streamoff{64} << 10, std::streamoff{64} << 20}) {
+    std::array<unsigned char, kSuperBytes> super{};
+    if (!file.seekg(offset).read(reinterpret_cast<char*>(super.data()), kSuperBytes)) break;
+    std::uint64_t features = 0;
+    std::memcpy(&features, &super[kIncompatible], sizeof features);
+    features |= kHasMetadataUuid;
+    std::memcpy(&super[kIncompatible], &features, sizeof features);
+    std::memcpy(&super[kMetadataUuid], &super[kFsid], kUuidBytes);
+    super[kFsid] ^= 0xff;
+    const std::uint32_t sum = crc32c(&super[kSumBytes], kSuperBytes - kSumBytes);
+    std::memcpy(super.data(), &sum, sizeof sum);
+    file.seekp(offset).write(reinterpret_cast<const char*>(super.data()), kSuperBytes);
+  }
+  file.close();
+  if (!file) throw std::runtime_error("cannot change the fsid in " + image);
+}
+
 }  // namespace
 
 void require_root() {
@@ -114,6 +156,7 @@ LoopMount::LoopMount(FilesystemKind kind, const LoopMount& original)
     run_checked({"cp", "--sparse=always", original.image_, image_});
     // The copy has the UUID of the original. XFS has to be told; Btrfs with one device mounts it
     // under a temporary identifier since Linux 6.7 (tried on 6.18), before that not at all.
+    if (kind == FilesystemKind::btrfs) give_another_fsid(image_);
     const bool is_xfs = kind == FilesystemKind::xfs;
     mount({"-t", name_of(kind), "-o", is_xfs ? "loop,nouuid" : "loop", image_});
   } catch (...) {
