@@ -95,7 +95,7 @@ $(BUILD)/tests/simulation-tests: $(simulation_test_objects) $(simulation_objects
 	$(Q)$(CXX) $(ALL_LDFLAGS) $^ $(LIBS) -lboost_unit_test_framework -pthread -o $@
 
 $(simulation_programs): $(BUILD)/tests/%: $(BUILD)/tests/simulation/%_main.o \
-  $(simulation_objects) $(core)
+  $(simulation_objects) $(support_objects) $(core)
 	$(call say,LINK,$@)
 	$(Q)$(CXX) $(ALL_LDFLAGS) $^ $(LIBS) -pthread -o $@
 
@@ -103,9 +103,9 @@ $(simulation_programs): $(BUILD)/tests/%: $(BUILD)/tests/simulation/%_main.o \
 
 test_programs := $(BUILD)/tests/unit-tests $(BUILD)/tests/real-tests
 
-check: deps ## build and run all tests (as root: they mount filesystems)
-	@$(MAKE) --no-print-directory -j$(JOBS) all $(test_programs) simulation
-	@tests/run $(BUILD) unit simulation sim faults real api header command install
+check: deps ## build and run all tests (without root: in guests)
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(test_programs) simulation crash-programs
+	@tests/run $(BUILD) unit crash simulation sim teeth faults random guest real api header command install
 
 check-one: ## run one test: T=unit/SUITE/CASE or real/SUITE/CASE or command/NAME [SEED=N]
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(test_programs)
@@ -126,9 +126,15 @@ teeth: deps ## each sync dropped, each step swapped: is it caught?
 	@$(MAKE) --no-print-directory -j$(JOBS) simulation
 	@$(BUILD)/tests/teeth
 
-faults: deps ## each primitive of each operation fails with each errno
+faults: deps ## each primitive of each operation fails with each errno (as root: on loop mounts too)
 	@$(MAKE) --no-print-directory -j$(JOBS) simulation
 	@$(BUILD)/tests/faults
+
+random: deps ## long random sequences of operations, crashes and faults: SEED=N
+	@$(MAKE) --no-print-directory -j$(JOBS) simulation
+	@$(BUILD)/tests/random $(or $(SEED),1) 100 150
+
+include testvm/crash/crash.mk
 
 asan: deps ## the tests under the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)-asan OPTIMIZE='-O1 -g' sanitized \
@@ -175,9 +181,9 @@ clean: ## remove everything that was built
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan
 
 help: ## list the verbs
-	@sed -n 's|^\([a-z-]*\):.*## |  \1\t|p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+	@sed -n 's|^\([a-z-]*\):.*## |  \1\t|p' Makefile testvm/crash/crash.mk | expand -t 14
 
-.PHONY: all simulation sim teeth faults check check-one asan tsan sanitized lint demo deps install uninstall clean help
+.PHONY: all simulation sim teeth faults random check check-one asan tsan sanitized lint demo deps install uninstall clean help
 .DELETE_ON_ERROR:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -47,25 +47,25 @@ Limits deep_limits() {
 }
 
 // Few operations, so that a second crash after the first is within the limit.
-std::vector<Ground> deep_grounds() {
-  std::vector<Ground> grounds;
+std::vector<Scenario> deep_scenarios() {
+  using enum Verb;
   const VolumeSpec root = {Kind::origin, "vm-templates", "t", "root", -1, 1, 1};
   const VolumeSpec growing = {Kind::origin, "vm-templates", "t", "root", -1, 1, 2};
-  const std::vector<Verb> verbs = {Verb::create, Verb::start,  Verb::write,
-                                   Verb::stop,   Verb::import, Verb::recover};
-  const std::vector<Verb> history = {Verb::create,  Verb::import, Verb::revert, Verb::prune,
-                                     Verb::discard, Verb::remove, Verb::start};
-  const std::vector<Verb> in_place = {Verb::create, Verb::import, Verb::start, Verb::stop};
-  for (const Scenario& scenario :
-       {Scenario{"two crashes, keep 0", {root}, {0}, verbs, false},
-        Scenario{"two crashes, keep 1", {root}, {1}, verbs, false},
-        Scenario{"two crashes, resized",
-                 {growing},
-                 {1},
-                 {Verb::create, Verb::start, Verb::grow, Verb::shrink},
-                 false},
-        Scenario{"two crashes, history", {root}, {1}, history, false},
-        Scenario{"two crashes, in place", {root}, {2, -1}, in_place, false}}) {
+  const std::vector<Verb> verbs = {create, start, write, stop, import, recover};
+  const std::vector<Verb> history = {create, import, revert, prune, discard, remove, start};
+  return {
+      {"two crashes, keep 0", {root}, {0}, verbs, false},
+      {"two crashes, keep 1", {root}, {1}, verbs, false},
+      {"two crashes, resized", {growing}, {1}, {create, start, grow, shrink}, false},
+      {"two crashes, grown", {growing}, {1}, {create, start, stop, grow, revert}, false},
+      {"two crashes, history", {root}, {1}, history, false},
+      {"two crashes, in place", {root}, {2, -1}, {create, import, start, stop}, false},
+  };
+}
+
+std::vector<Ground> deep_grounds() {
+  std::vector<Ground> grounds;
+  for (const Scenario& scenario : deep_scenarios()) {
     for (const char* filesystem : {"xfs", "btrfs"}) {
       Explorer explorer(scenario, model_of(filesystem), deep_limits());
       explorer.run();

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Recordings: what a program wrote to a filesystem, each block and each flush, from one boot for
+many programs."""
+import json
+import os
+import re
+import string
+import subprocess
+import time
+
+from common import RigError, die_with_parent, find_program, run_checked
+
+MIB = 1 << 20
+MARKS_BYTES = MIB  # past the end of the filesystem
+DISKS_MAX = 20  # in one guest
+MKFS_TURNS, MKFS_PAUSE_SECONDS = 40, 0.5
+# Small, so that a state is made quickly. `tear`: what a power cut tears; Btrfs (measured) and ext4
+# need 4 KiB to be whole (docs/CRASH_MODEL.md).
+FILESYSTEMS = {
+    "xfs": {"mib": 32, "options": ["--unsupported"], "tear": 512},
+    "btrfs": {"mib": 64, "options": ["-m", "single", "-d", "single"], "tear": 4096},
+    "ext4": {"mib": 32, "options": [], "tear": 4096},
+}
+MKFS_PACKAGE = {"xfs": "xfsprogs", "btrfs": "btrfs-progs", "ext4": "e2fsprogs"}
+RUN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "run")
+
+
+class Recording:
+    """A directory with `base` (the filesystem as it was made), `log` and `recording.json`."""
+
+    def __init__(self, directory, filesystem, data_end, command, noise=None, mistake=None):
+        self.directory, self.filesystem, self.data_end = directory, filesystem, data_end
+        self.command, self.noise, self.mistake = command, noise, mistake
+
+    @property
+    def base(self):
+        return os.path.join(self.directory, "base")
+
+    @property
+    def log(self):
+        return os.path.join(self.directory, "log")
+
+    @property
+    def tear(self):
+        return FILESYSTEMS[self.filesystem]["tear"]
+
+    def save(self):
+        with open(os.path.join(self.directory, "recording.json"), "w", encoding="utf-8") as file:
+            json.dump(self.__dict__, file, indent=1)
+
+    @staticmethod
+    def load(directory):
+        with open(os.path.join(directory, "recording.json"), encoding="utf-8") as file:
+            values = json.load(file)
+        return Recording(**{**values, "directory": directory})
+
+    def arguments(self, base=None, log=None):
+        """What the programs that handle states are told."""
+        return ["--base", base or self.base, "--log", log or self.log, "--data-end",
+                str(self.data_end), "--tear", str(self.tear)]
+
+
+def make_filesystem(kind, options, path):
+    """mkfs.btrfs wants to know of each Btrfs that root has mounted from a file whether it is this,
+    and fails as it may not look: for as long as somebody tests with loop mounts beside us."""
+    command = [find_program("mkfs." + kind, MKFS_PACKAGE[kind]), "-q", *options, path]
+    for turn in range(MKFS_TURNS):
+        try:
+            run_checked(command)
+            return
+        except RigError as error:
+            if "mount status" not in str(error) or turn == MKFS_TURNS - 1:
+                raise
+        time.sleep(MKFS_PAUSE_SECONDS)
+
+
+def prepare(directory, filesystem, command, mib=None, **how):
+    """The filesystem, on a file that is longer than it, for the marks."""
+    kind = FILESYSTEMS[filesystem]
+    os.makedirs(directory)
+    recording = Recording(directory, filesystem, (mib or kind["mib"]) * MIB, command, **how)
+    with open(recording.base, "xb") as file:
+        file.truncate(recording.data_end)
+    options = [] if mib else kind["options"]
+    make_filesystem(filesystem, options, recording.base)
+    os.truncate(recording.base, recording.data_end + MARKS_BYTES)
+    run_checked(["cp", "--sparse=always", recording.base, os.path.join(directory, "disk")])
+    with open(recording.log, "xb"):
+        pass
+    return recording
+
+
+def job_line(number, recording, preload):
+    words = ["--device", "/dev/vd" + string.ascii_lowercase[number], "--fs", recording.filesystem,
+             "--marks", str(recording.data_end)]
+    if recording.noise or recording.mistake:
+        words += ["--preload", preload]
+    for name in ("noise", "mistake"):
+        if getattr(recording, name):
+            words += ["--" + name, getattr(recording, name)]
+    words += ["--", *recording.command]
+    if any(re.search(r"\s", word) for word in words):
+        raise RigError("a word with white space in it: " + " ".join(words))
+    return " ".join(words) + "\n"
+
+
+def boot_command(recordings, programs, jobs, timeout, tools):
+    command = [RUN, "--timeout", str(timeout), "--module", "loop", "--add", jobs + ":/jobs"]
+    for kind in sorted({recording.filesystem for recording in recordings}):
+        command += ["--module", kind]
+    command += ["--add", programs.preload]
+    for name in sorted({recording.command[0] for recording in recordings} | set(tools)):
+        command += ["--tool", name]
+    for recording in recordings:
+        command += ["--disk", f"{os.path.join(recording.directory, 'disk')},log={recording.log}"]
+    return command + ["--", programs.stage, "/jobs"]
+
+
+def capture(recordings, programs, timeout=300, tools=()):
+    """Runs their programs in one guest, which has these tools too. Returns each exit status."""
+    if len(recordings) > DISKS_MAX:
+        raise RigError(f"at most {DISKS_MAX} recordings in one boot")
+    jobs = os.path.join(recordings[0].directory, "jobs")
+    with open(jobs, "w", encoding="utf-8") as file:
+        for number, recording in enumerate(recordings):
+            file.write(job_line(number, recording, programs.preload))
+    done = subprocess.run(boot_command(recordings, programs, jobs, timeout, tools), text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True, check=False,
+                          errors="replace", preexec_fn=die_with_parent)
+    found = {int(number): int(status) for number, status in
+             re.findall(r"^@ job (\d+) (-?\d+)$", done.stdout, re.MULTILINE)}
+    if done.returncode or len(found) != len(recordings):
+        raise RigError(f"the guest that records failed ({done.returncode}):\n"
+                       f"{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    for recording in recordings:
+        os.unlink(os.path.join(recording.directory, "disk"))
+        recording.save()
+    return [found[number] for number in range(len(recordings))]

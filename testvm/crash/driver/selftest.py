@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Does the rig find what is wrong? Mistakes planted into the library's system calls, which must be
+found where a real filesystem shows them, and the library without any, in which nothing may be."""
+import os
+import tempfile
+
+import checking
+import recording as recordings
+from common import RigError
+from exploration import place_for_recordings, workload
+
+ACTS = 60
+REPLACEMENTS = 12
+SECONDS = {True: 60, False: 5}  # for what is wrong, and what is right; the former ends when found
+ALL = ("xfs", "btrfs", "ext4")
+
+
+class Kind:
+    """One thing to be found, or not. Noise hits or misses, so there may be several recordings."""
+
+    def __init__(self, text, where, noise, mistake=None, way=None, wrong=True):
+        self.text, self.where, self.noise, self.wrong = text, where, noise, wrong
+        self.mistake, self.way = mistake, way
+
+    def command(self, programs, seed):
+        if self.way:
+            return [programs.file, "replace", self.way, "f", str(REPLACEMENTS)]
+        options = ["--keep-max", "1"] if self.mistake == "prune-first" else []
+        return workload(programs, seed, ACTS, *options)
+
+
+# Noise: (seed, percent). The library, with mistakes planted into its system calls:
+KINDS = (
+    # ext4 hides this one most of the time: it writes a file back before it is renamed over another.
+    Kind("library, renamed without a sync", ("xfs", "btrfs"), ((4, 25), (2, 25), (3, 25)),
+         mistake="no-session-sync"),
+    Kind("library, no sync of directories", ALL, ((2, 25), (3, 25)),
+         mistake="no-directory-sync"),
+    Kind("library, pruned before publishing", ALL, ((3, 25), (2, 25)), mistake="prune-first"),
+    Kind("library as it is", ALL, ((2, 25),), wrong=False),
+    # A program that replaces a file in ways that are seen in practice:
+    Kind("file renamed without a sync", ALL, ((2, 40), (3, 40)), way="unsynced"),
+    Kind("file cloned without a sync", ("xfs", "btrfs"), ((2, 40), (3, 40)),
+         way="clone-unsynced"),
+    Kind("file replaced, the directory not synced", ALL, ((2, 40),), way="no-directory-sync"),
+    Kind("file linked and replaced, no sync between", ("btrfs",), ((2, 10), (3, 10), (4, 10)),
+         way="backup-no-sync"),
+    Kind("file replaced in the right way", ALL, ((2, 40),), way="correct", wrong=False),
+)
+
+
+class Case:
+    def __init__(self, kind, filesystem, recordings_of_it):
+        self.kind, self.filesystem, self.recordings = kind, filesystem, recordings_of_it
+
+
+def prepare(programs, kinds, filesystems, work):
+    cases = []
+    for number, kind in enumerate(kinds):
+        for filesystem in filesystems:
+            if filesystem not in kind.where:
+                continue
+            cases.append(Case(kind, filesystem, [
+                recordings.prepare(os.path.join(work, f"{filesystem}-{number}-{seed}-{percent}"),
+                                   filesystem, kind.command(programs, seed), mistake=kind.mistake,
+                                   noise=f"seed={seed},percent={percent}")
+                for seed, percent in kind.noise]))
+    return cases
+
+
+def capture(programs, cases):
+    everything = [one for case in cases for one in case.recordings]
+    for start in range(0, len(everything), recordings.DISKS_MAX):
+        recordings.capture(everything[start:start + recordings.DISKS_MAX], programs)
+
+
+class Verdict:
+    """What the running program got wrong, without any crash, is not what was to be found: then the
+    case itself is wrong."""
+
+    def __init__(self, case):
+        self.case, self.bad, self.checked, self.distinct = case, None, 0, 0
+
+    def add(self, outcome):
+        self.checked += outcome.checked
+        self.distinct += outcome.distinct
+        self.bad = outcome.bad[0] if outcome.bad else None
+        if self.bad and self.bad.state == "live" and self.case.kind.wrong:
+            raise RigError(f"self-test: {self.case.kind.text}: " + "\n".join(self.bad.lines))
+
+
+def look_at(cases, backend, jobs):
+    """The second recording of a case only where the first was in vain."""
+    verdicts = [Verdict(case) for case in cases]
+    for turn in range(max(len(case.recordings) for case in cases)):
+        todo = [verdict for verdict in verdicts
+                if not verdict.bad and turn < len(verdict.case.recordings)]
+        tasks = [checking.Task(one.case.recordings[turn], 0, "--bad-max", "1", "--seconds",
+                               str(SECONDS[one.case.kind.wrong])) for one in todo]
+        for verdict, outcome in zip(todo, checking.check_all(backend, tasks, jobs)):
+            verdict.add(outcome)
+    return verdicts
+
+
+def judge(verdict, say):
+    case = verdict.case
+    name = f"{case.filesystem}: {case.kind.text}"
+    states = f"{verdict.checked} of {verdict.distinct} states"
+    found = bool(verdict.bad)
+    if found == case.kind.wrong:
+        what = f"found ({verdict.bad.state})" if found else "nothing, as it must be"
+        say(f"  self-test: {name}: {what}; {states}")
+    elif found:
+        said = "\n    ".join(verdict.bad.lines)
+        say(f"  self-test FAILED: {name}: a violation in state {verdict.bad.state}; {states}\n"
+            f"    {said}")
+    else:
+        say(f"  self-test FAILED: {name}: not found; {states}")
+    return found == case.kind.wrong
+
+
+def verdicts_on(kinds, programs, backend, filesystems, jobs):
+    with tempfile.TemporaryDirectory(prefix="crash-", dir=place_for_recordings()) as work:
+        cases = prepare(programs, kinds, filesystems, work)
+        capture(programs, cases)
+        return look_at(cases, backend, jobs)
+
+
+def run(programs, backend, filesystems, jobs, say):
+    good = [judge(verdict, say)
+            for verdict in verdicts_on(KINDS, programs, backend, filesystems, jobs)]
+    say(f"self-test: {sum(good)} of {len(good)} as they must be")
+    return all(good)
+
+
+# All that can be planted into the library's system calls (preload/mistakes.cc).
+MISTAKES = ("no-file-sync", "no-session-sync", "no-clone-sync", "no-directory-sync",
+            "no-middle-sync", "no-last-sync", "prune-first", "remove-first", "cloned-revision")
+
+
+def table(programs, backend, filesystems, jobs, say):
+    """Which mistake shows on which filesystem. Not to be found proves little: see the states."""
+    kinds = [Kind(name, ALL, ((2, 25), (3, 25), (4, 40)), mistake=name) for name in MISTAKES]
+    found = {(one.case.kind.text, one.case.filesystem): one
+             for one in verdicts_on(kinds, programs, backend, filesystems, jobs)}
+    say("| mistake | " + " | ".join(filesystems) + " |")
+    say("|---" * (1 + len(filesystems)) + "|")
+    for name in MISTAKES:
+        cells = [f"{'found' if found[name, kind].bad else 'not found'} "
+                 f"({found[name, kind].checked} states)" for kind in filesystems]
+        say(f"| {name} | " + " | ".join(cells) + " |")

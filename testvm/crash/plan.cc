@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "testvm/crash/plan.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace qubes::storage::crash {
+namespace {
+
+using simulation::Kind;
+using simulation::Symbol;
+using simulation::Verb;
+using simulation::VolumeSpec;
+
+constexpr Symbol kSymbolsMax = 0xF0;
+constexpr int kTurns = 10'000;
+// The volume that also runs with snapshots disabled.
+constexpr std::size_t kInPlace = 5;
+
+struct Weight {
+  Verb verb;
+  std::size_t weight;
+};
+
+constexpr Weight kWeights[] = {
+    {Verb::create, 6}, {Verb::start, 10},        {Verb::write, 12},  {Verb::flush, 5},
+    {Verb::stop, 9},   {Verb::discard, 2},       {Verb::revert, 3},  {Verb::grow, 2},
+    {Verb::shrink, 2}, {Verb::revert_oldest, 2}, {Verb::import, 3},  {Verb::import_cancelled, 1},
+    {Verb::prune, 2},  {Verb::remove, 1},        {Verb::recover, 1},
+};
+
+Verb weighted(Random& random) {
+  std::size_t sum = 0;
+  for (const Weight& one : kWeights) sum += one.weight;
+  std::size_t at = random.below(sum);
+  for (const Weight& one : kWeights) {
+    if (at < one.weight) return one.verb;
+    at -= one.weight;
+  }
+  throw std::logic_error("weights");
+}
+
+bool depends_on_keep(Verb verb) {
+  return verb == Verb::start || verb == Verb::stop || verb == Verb::import ||
+         verb == Verb::shrink || verb == Verb::prune || verb == Verb::discard;
+}
+
+}  // namespace
+
+std::vector<VolumeSpec> planned_volumes() {
+  // Name, source, size and largest size. A snapshot is as large as its source.
+  return {
+      {Kind::origin, "vm-templates", "t", "root", -1, 2, 3},
+      {Kind::snapshot, "appvms", "a", "root", 0, 1, 3},
+      {Kind::origin, "appvms", "a", "private", -1, 2, 3},
+      {Kind::volatile_volume, "appvms", "a", "volatile", -1, 2, 2},
+      {Kind::origin_snapshot, "appvms", "b", "private", 0, 1, 3},
+      {Kind::origin, "appvms", "b", "data", -1, 2, 2},
+  };
+}
+
+Act Plan::drawn(const History& history) {
+  Act act;
+  act.verb = weighted(random_);
+  act.volume = act.verb == Verb::recover ? 0 : random_.below(planned_volumes().size());
+  act.keep = static_cast<int>(random_.below(3));
+  if (keep_max_ == 1) act.keep = 1;
+  const bool in_place = act.volume == kInPlace && act.verb != Verb::prune && keep_max_ > 1;
+  if (in_place && !random_.one_in(3)) act.keep = -1;
+  if (!depends_on_keep(act.verb)) act.keep = std::max(act.keep, 1);
+  if (act.verb == Verb::write) {
+    const auto& session = history.now()[act.volume].session;
+    act.chunks = 1 + static_cast<unsigned>(random_.below(7));
+    act.chunks &= all_chunks(session ? session->size_blocks : 0);
+    act.fresh = random_.one_in(5) ? Symbol{0} : static_cast<Symbol>(symbols_ + 1);
+  }
+  if (act.verb == Verb::import) act.fresh = static_cast<Symbol>(symbols_ + 1);
+  return act;
+}
+
+Act Plan::next(const History& history) {
+  for (int turn = 0; turn < kTurns; ++turn) {
+    const Act act = drawn(history);
+    const simulation::Expectation expected = history.expected(act);
+    if (!expected.may_succeed && !(expected.may_refuse && random_.one_in(4))) continue;
+    if (act.fresh > kSymbolsMax || (act.verb == Verb::write && act.chunks == 0)) continue;
+    if (act.fresh > symbols_) symbols_ = act.fresh;
+    return act;
+  }
+  throw std::logic_error("nothing makes sense any more");
+}
+
+}  // namespace qubes::storage::crash

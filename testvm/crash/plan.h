@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What the workload does next: random, from a seed, among what makes sense for the volumes as they
+// are.
+#ifndef QUBES_STORAGE_TESTVM_CRASH_PLAN_H
+#define QUBES_STORAGE_TESTVM_CRASH_PLAN_H
+
+#include <vector>
+
+#include "testvm/crash/history.h"
+#include "testvm/crash/random.h"
+
+namespace qubes::storage::crash {
+
+std::vector<simulation::VolumeSpec> planned_volumes();
+
+class Plan {
+ public:
+  Plan(std::uint64_t seed, int keep_max) : random_(seed), keep_max_(keep_max) {}
+
+  Act next(const History& history);
+  Random& random() { return random_; }
+
+ private:
+  Act drawn(const History& history);
+
+  Random random_;
+  const int keep_max_;
+  simulation::Symbol symbols_ = 0;
+};
+
+}  // namespace qubes::storage::crash
+
+#endif

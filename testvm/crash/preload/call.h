@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// A system call of the program under test that makes something durable or changes names.
+#ifndef QUBES_STORAGE_TESTVM_CRASH_PRELOAD_CALL_H
+#define QUBES_STORAGE_TESTVM_CRASH_PRELOAD_CALL_H
+
+#include <functional>
+#include <string>
+
+namespace qubes::storage::crash {
+
+enum class CallKind { sync_file, sync_directory, link, rename, unlink, clone };
+
+struct Call {
+  CallKind kind;
+  std::string directory;  // where the name is that is changed, or that of the file that is synced
+  std::string from;       // the file that is synced, cloned into, removed or renamed
+  std::string to;         // the new name of a link or rename
+};
+
+using Perform = std::function<long()>;  // a system call: -1 and errno
+
+// Makes the call with the mistake that $CRASH_MISTAKE names, or without one.
+long perform_mistaken(const Call& call, const Perform& perform);
+
+// What a neighbour does before or after the call, as $CRASH_NOISE says.
+enum class When { before, after };
+void make_noise(const Call& call, When when);
+
+}  // namespace qubes::storage::crash
+
+#endif
