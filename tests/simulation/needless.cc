@@ -18,12 +18,10 @@ constexpr Reason kReasons[] = {
     // The making of a file that has no name yet, or a temporary one.
     {".*: \"name (T of )?[CDIP]\" before \"(set (size|mtime) of [CDIP]|clone C)\"",
      "a temporary, a session that is never synced, or an import that nobody holds: swept, or "
-     "made "
-     "anew, whatever is in it"},
+     "made anew, whatever is in it"},
     {".*: \"set mtime of [DP]\" before \"clone C\"",
      "both come before the sync, and nobody reads the file until then"},
-    {std::regex(
-         ".*: \"(clone C|set size of [CDI])\" before \"(sync directory after .*|unlink [DPR])\""),
+    {".*: \"(clone C|set size of [CDI])\" before \"(sync directory after .*|unlink [DPR])\"",
      "work on a file without a name changes nothing that is there"},
     {".*: without \"(name T of P|set mtime of P)\"",
      "no precache, or none that is valid: only slower"},
@@ -42,8 +40,7 @@ constexpr Reason kReasons[] = {
     {"start: \"(link C -> C|unlink D)\" before \"(name D|unlink C)\"", "of a snapshot: the same"},
     {"start: \"(rename C -> D|unlink R)\" before \"unlink P\"",
      "a precache beside a session that was started in place is swept"},
-    {std::regex(
-         "start: \"unlink P\" before \"(unlink R|sync directory after (nothing|unlink R))\""),
+    {"start: \"unlink P\" before \"(unlink R|sync directory after (nothing|unlink R))\"",
      "the same"},
     {"(grow|shrink): \"sync directory after sync D\" before \"sync D\"",
      "the session's name and content do not depend on each other; the answer comes after both"},
