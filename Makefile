@@ -132,7 +132,7 @@ faults: deps ## each primitive of each operation fails with each errno (as root:
 
 random: deps ## long random sequences of operations, crashes and faults: SEED=N
 	@$(MAKE) --no-print-directory -j$(JOBS) simulation
-	@$(BUILD)/tests/random $(or $(SEED),1) 100 150
+	@$(BUILD)/tests/random $(or $(SEED),1) 40 150
 
 include testvm/crash/crash.mk
 
