@@ -201,6 +201,11 @@ struct NoLocks final : ForwardingFilesystem {
   bool try_lock(File&, LockMode) override { return false; }
 };
 
+struct LocksIgnored final : ForwardingFilesystem {
+  using ForwardingFilesystem::ForwardingFilesystem;
+  bool try_lock(File&, LockMode) override { return true; }
+};
+
 // Sessions write to a second name of the committed state, not to a clone of it.
 struct SessionIsALink final : ForwardingFilesystem {
   using ForwardingFilesystem::ForwardingFilesystem;
@@ -252,6 +257,7 @@ std::vector<std::unique_ptr<Mutation>> realistic_mistakes() {
   add<SyncWhileUnnamed>(all, "new files are synced before they have a name");
   add<NewestOverlooked>(all, "the newest revision is overlooked");
   add<NoLocks>(all, "every lock is held by somebody");
+  add<LocksIgnored>(all, "an import is swept though somebody holds it");
   add<SessionIsALink>(all, "a session is a link to the committed state");
   add<SessionSwept>(all, "a session found at the start is swept");
   return all;

@@ -57,10 +57,13 @@ bool suits(const VolumeSpec& spec, Verb verb) {
   return verb == Verb::start || verb == Verb::write || verb == Verb::stop;
 }
 
-// With keep 0 all of it falls into the tick in which the last thing happened.
-void do_import(SimulatedFilesystem& fs, Volume& volume, const VolumeSpec& spec, const Act& act) {
+// With keep 0 all of it falls into the tick in which the last thing happened. While it is held
+// somebody recovers the pool.
+void do_import(SimulatedFilesystem& fs, Pool& pool, Volume& volume, const VolumeSpec& spec,
+               const Act& act) {
   volume.import_begin(spec.size_blocks * kBlockBytes);
   if (act.keep != 0) fs.advance_clock();
+  pool.recover();
   fs.write(volume.import_path());
   volume.import_end(act.verb == Verb::import);
 }
@@ -74,7 +77,8 @@ std::uint64_t size_of(SimulatedFilesystem& fs, const VolumeSpec& spec) {
   return (image ? image->content.size_blocks : spec.size_blocks) * kBlockBytes;
 }
 
-void do_verb(SimulatedFilesystem& fs, Volume& volume, const VolumeSpec& spec, const Act& act) {
+void do_verb(SimulatedFilesystem& fs, Pool& pool, Volume& volume, const VolumeSpec& spec,
+             const Act& act) {
   switch (act.verb) {
     case Verb::create:
       return volume.create();
@@ -108,7 +112,7 @@ void do_verb(SimulatedFilesystem& fs, Volume& volume, const VolumeSpec& spec, co
       return volume.resize(size_of(fs, spec) - kBlockBytes, true);
     case Verb::import:
     case Verb::import_cancelled:
-      return do_import(fs, volume, spec, act);
+      return do_import(fs, pool, volume, spec, act);
     case Verb::prune:
       return volume.prune(act.keep);
     case Verb::remove:
@@ -237,7 +241,7 @@ Answer run(const std::shared_ptr<SimulatedFilesystem>& simulated, std::shared_pt
       }
     } else {
       auto volume = open_volume(pool, scenario, act.volume, act.keep);
-      do_verb(*simulated, *volume, scenario.volumes[act.volume], act);
+      do_verb(*simulated, pool, *volume, scenario.volumes[act.volume], act);
     }
     answer.is_ok = true;
   } catch (const Error& error) {

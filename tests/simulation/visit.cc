@@ -12,6 +12,11 @@ bool is_guest(Verb verb) {
   return verb == Verb::write || verb == Verb::write_at_once || verb == Verb::flush;
 }
 
+// All volumes: by itself, or while an import is held (scenario.cc).
+bool recovers(Verb verb) {
+  return verb == Verb::recover || verb == Verb::import || verb == Verb::import_cancelled;
+}
+
 std::string list_of(const std::vector<State>& states) {
   std::string text;
   for (const State& state : states) text += "\n      or " + state.text();
@@ -213,7 +218,7 @@ std::string Visit::judge_others() const {
     const NameInfo& meaning = info(entry.name);
     if (entry.directory == own && meaning.volume == spec.name) continue;
     if (fs_->disk().lookup(entry.directory, entry.name) == entry.inode) continue;
-    if (meaning.role != Role::foreign && act_.verb == Verb::recover) continue;
+    if (meaning.role != Role::foreign && recovers(act_.verb)) continue;
     if (entry.inode == own) continue;  // the last volume takes the directory with it
     if (spec.source >= 0 &&
         meaning.volume == scenario_.volumes[static_cast<std::size_t>(spec.source)].name) {
