@@ -77,7 +77,9 @@ class Sweep {
       const std::string first = first_name(i);
       if (first.empty()) continue;
       at_.changes.unlink(name);
-      note_state("revision that is the " + first + " itself " + name, "removed that name");
+      std::string found = "revision that is the ";
+      found.append(first).append(" itself ").append(name);
+      note_state(found, "removed that name");
     }
   }
 
