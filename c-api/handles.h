@@ -57,6 +57,7 @@ struct qubes_storage_volume_config : qubes_storage_counted {
 };
 
 struct qubes_storage_volume : qubes_storage_counted {
+  std::shared_ptr<qubes::storage::Pool> pool;  // goes after the volume
   std::shared_ptr<qubes::storage::Volume> volume;
   std::string vid;
   std::string path;

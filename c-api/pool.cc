@@ -2,7 +2,7 @@
 // Pools in the C API: arguments checked and converted, nothing else.
 #include <filesystem>
 
-#include "c-api/handles.h"
+#include "c-api/jobs.h"
 #include "src/fs/real_filesystem.h"
 #include "src/names.h"
 
@@ -17,6 +17,44 @@ std::string absolute_path(const char* path) {
   auto result = std::filesystem::absolute(path).lexically_normal();
   if (!result.has_filename() && result.has_relative_path()) result = result.parent_path();
   return result.string();
+}
+
+template <typename Call>
+void start_job(qubes_storage_pool* pool, qubes_storage_job** job, Call call) {
+  require(job, "job");
+  *job = c_api::start_job(pool->pool, pool->pool->job_threads(), with_output(std::move(call)));
+}
+
+// ---- The verbs, their arguments checked. A job must not keep the pool: its threads wait for it.
+// ----
+
+Pool* checked(qubes_storage_pool* pool) {
+  return require(pool, "pool").pool.get();
+}
+
+auto setup(qubes_storage_pool* pool) {
+  return [it = checked(pool)](const Progress&) { it->setup(); };
+}
+auto get_info(qubes_storage_pool* pool) {
+  return [it = checked(pool)](const Progress&) { return it->info(); };
+}
+auto list(qubes_storage_pool* pool) {
+  return [it = checked(pool)](const Progress&) { return it->list(); };
+}
+auto recover(qubes_storage_pool* pool) {
+  return [it = checked(pool)](const Progress& progress) { return it->recover(progress); };
+}
+auto drain(qubes_storage_pool* pool) {
+  return [it = checked(pool)](const Progress&) { it->drain(); };
+}
+auto included_in(qubes_storage_pool* pool, const char* const* candidates, size_t count) {
+  Pool* it = checked(pool);
+  if (count > 0) require(candidates, "candidates");
+  std::vector<std::string> places;
+  for (size_t i = 0; i < count; ++i) places.emplace_back(&require(candidates[i], "candidates"));
+  return [it, places = std::move(places)](const Progress&) {
+    return Container{it->included_in(places)};
+  };
 }
 
 }  // namespace
@@ -82,6 +120,18 @@ int32_t qubes_storage_pool_config_set_precache(qubes_storage_pool_config* config
       reterr, [&] { require(config, "config").config.precache = to_bool(precache, "precache"); });
 }
 
+int32_t qubes_storage_pool_config_set_log(qubes_storage_pool_config* config, qubes_storage_log log,
+                                          void* opaque, qubes_storage_error** reterr) {
+  return guarded(reterr, [&] {
+    require(config, "config").config.log = nullptr;
+    if (log == nullptr) return;
+    config->config.log = [log, opaque](LogLevel level, const std::string& message) {
+      log(opaque, level == LogLevel::info ? QUBES_STORAGE_LOG_INFO : QUBES_STORAGE_LOG_WARNING,
+          message.c_str());
+    };
+  });
+}
+
 int32_t qubes_storage_pool_config_add_prefix(qubes_storage_pool_config* config, const char* prefix,
                                              qubes_storage_error** reterr) {
   return guarded(reterr, [&] {
@@ -113,59 +163,81 @@ void qubes_storage_pool_unref(qubes_storage_pool* pool) {
 }
 
 int32_t qubes_storage_pool_setup(qubes_storage_pool* pool, qubes_storage_error** reterr) {
-  return guarded(reterr, [&] { require(pool, "pool").pool->setup(); });
+  return guarded(reterr, [&] { setup(pool)(nullptr); });
+}
+
+int32_t qubes_storage_pool_setup_async(qubes_storage_pool* pool, qubes_storage_job** job,
+                                       qubes_storage_error** reterr) {
+  return guarded(reterr, [&] { start_job(pool, job, setup(pool)); });
 }
 
 int32_t qubes_storage_pool_get_info(qubes_storage_pool* pool, qubes_storage_pool_info** info,
                                     qubes_storage_error** reterr) {
   return guarded(reterr, [&] {
-    require(pool, "pool");
     require(info, "info");
     auto made = std::make_unique<qubes_storage_pool_info>();
-    made->info = pool->pool->info();
+    made->info = get_info(pool)(nullptr);
     *info = made.release();
   });
+}
+
+int32_t qubes_storage_pool_get_info_async(qubes_storage_pool* pool, qubes_storage_job** job,
+                                          qubes_storage_error** reterr) {
+  return guarded(reterr, [&] { start_job(pool, job, get_info(pool)); });
 }
 
 int32_t qubes_storage_pool_list(qubes_storage_pool* pool, qubes_storage_volumes** volumes,
                                 qubes_storage_error** reterr) {
   return guarded(reterr, [&] {
-    require(pool, "pool");
     require(volumes, "volumes");
     auto made = std::make_unique<qubes_storage_volumes>();
-    made->vids = pool->pool->list();
+    made->vids = list(pool)(nullptr);
     *volumes = made.release();
   });
+}
+
+int32_t qubes_storage_pool_list_async(qubes_storage_pool* pool, qubes_storage_job** job,
+                                      qubes_storage_error** reterr) {
+  return guarded(reterr, [&] { start_job(pool, job, list(pool)); });
 }
 
 int32_t qubes_storage_pool_recover(qubes_storage_pool* pool, qubes_storage_report** report,
                                    qubes_storage_error** reterr) {
   return guarded(reterr, [&] {
-    require(pool, "pool");
     require(report, "report");
     auto made = std::make_unique<qubes_storage_report>();
-    made->findings = pool->pool->recover();
+    made->findings = recover(pool)(nullptr);
     *report = made.release();
   });
 }
 
+int32_t qubes_storage_pool_recover_async(qubes_storage_pool* pool, qubes_storage_job** job,
+                                         qubes_storage_error** reterr) {
+  return guarded(reterr, [&] { start_job(pool, job, recover(pool)); });
+}
+
 int32_t qubes_storage_pool_drain(qubes_storage_pool* pool, qubes_storage_error** reterr) {
-  return guarded(reterr, [&] { require(pool, "pool").pool->drain(); });
+  return guarded(reterr, [&] { drain(pool)(nullptr); });
+}
+
+int32_t qubes_storage_pool_drain_async(qubes_storage_pool* pool, qubes_storage_job** job,
+                                       qubes_storage_error** reterr) {
+  return guarded(reterr, [&] { start_job(pool, job, drain(pool)); });
 }
 
 int32_t qubes_storage_pool_included_in(qubes_storage_pool* pool, const char* const* candidates,
                                        size_t count, int64_t* index, qubes_storage_error** reterr) {
   return guarded(reterr, [&] {
-    require(pool, "pool");
     require(index, "index");
-    if (count > 0) require(candidates, "candidates");
-    std::vector<std::string> places;
-    for (size_t i = 0; i < count; ++i) {
-      places.emplace_back(&require(candidates[i], "candidates"));
-    }
-    auto found = pool->pool->included_in(places);
-    *index = found ? static_cast<int64_t>(*found) : -1;
+    *index = index_of(included_in(pool, candidates, count)(nullptr));
   });
+}
+
+int32_t qubes_storage_pool_included_in_async(qubes_storage_pool* pool,
+                                             const char* const* candidates, size_t count,
+                                             qubes_storage_job** job,
+                                             qubes_storage_error** reterr) {
+  return guarded(reterr, [&] { start_job(pool, job, included_in(pool, candidates, count)); });
 }
 
 int32_t qubes_storage_pool_volume(qubes_storage_pool* pool, const char* vid,
@@ -176,6 +248,7 @@ int32_t qubes_storage_pool_volume(qubes_storage_pool* pool, const char* vid,
     require(vid, "vid");
     require(volume, "volume");
     auto made = std::make_unique<qubes_storage_volume>();
+    made->pool = pool->pool;
     made->volume = pool->pool->volume(vid, config != nullptr ? config->config : VolumeConfig());
     made->vid = made->volume->vid();
     made->path = made->volume->path();
@@ -255,6 +328,15 @@ uint32_t qubes_storage_pool_info_physical_sector_bytes(const qubes_storage_pool_
 int32_t qubes_storage_pool_info_reflink_works(const qubes_storage_pool_info* info) {
   return get(
       info, [](const PoolInfo& i) { return i.reflink_works ? 1 : 0; }, 0);
+}
+
+uint64_t qubes_storage_pool_info_background_waiting(const qubes_storage_pool_info* info) {
+  return get(
+      info, [](const PoolInfo& i) { return static_cast<uint64_t>(i.background.waiting); }, 0);
+}
+uint64_t qubes_storage_pool_info_background_running(const qubes_storage_pool_info* info) {
+  return get(
+      info, [](const PoolInfo& i) { return static_cast<uint64_t>(i.background.running); }, 0);
 }
 
 // ---- Lists ----

@@ -63,11 +63,12 @@ FilePtr open(Filesystem& fs, const std::string& file, Access access) {
 }  // namespace
 
 bool file_clone(Filesystem& fs, const std::string& source, const std::string& target,
-                std::optional<std::uint64_t> size_bytes, bool keep_mtime) {
+                std::optional<std::uint64_t> size_bytes, bool keep_mtime,
+                const Progress& progress) {
   FilePtr content = open(fs, source, Access::read);
   bool reflinked = false;
   replace(fs, target, [&](File& file) {
-    reflinked = fs.clone(*content, file, nullptr);
+    reflinked = fs.clone(*content, file, progress);
     if (size_bytes) fs.set_size(file, *size_bytes);
     if (keep_mtime) fs.set_mtime(file, fs.status(*content).mtime_ns);
   });

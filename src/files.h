@@ -13,7 +13,8 @@ namespace qubes::storage {
 
 // The documentation of each is that of the public header.
 bool file_clone(Filesystem& fs, const std::string& source, const std::string& target,
-                std::optional<std::uint64_t> size_bytes, bool keep_mtime);
+                std::optional<std::uint64_t> size_bytes, bool keep_mtime,
+                const Progress& progress = {});
 void file_create_sparse(Filesystem& fs, const std::string& path, std::uint64_t size_bytes);
 void file_resize(Filesystem& fs, const std::string& path, std::uint64_t size_bytes);
 void loop_refresh(Filesystem& fs, const std::string& path);

@@ -106,7 +106,7 @@ void ImageVolume::set_revisions_to_keep(int revisions_to_keep) {
   properties_.revisions_to_keep = revisions_to_keep;
 }
 
-void ImageVolume::resize(std::uint64_t size_bytes, bool allow_shrink) {
+void ImageVolume::resize(std::uint64_t size_bytes, bool allow_shrink, const Progress& progress) {
   Properties now = properties();
   if (!now.rw) refuse(Code::read_only, "resize volume", vid(), "the volume is read-only");
   if (size_bytes > kSizeMax) refuse(Code::invalid, "resize volume", vid(), "too large");
@@ -133,7 +133,7 @@ void ImageVolume::resize(std::uint64_t size_bytes, bool allow_shrink) {
     }
     return remember();
   }
-  Operation operation(location_, MissingDirectory::refuse, &pool_->worker);
+  Operation operation(location_, MissingDirectory::refuse, &threads_.worker, progress);
   Images& at = operation.images();
   if (at.files.dirty) {
     check_shrink(at.files.dirty->size_bytes);

@@ -10,12 +10,13 @@ namespace qubes::storage {
 
 FilePtr ImageVolume::open_committed() {
   require_saved("export volume");
-  return std::move(storage::open_committed(location_, &pool_->worker).file);
+  return std::move(storage::open_committed(location_, nullptr).file);
 }
 
-void ImageVolume::begin_held_import(std::uint64_t size_bytes, bool copying) {
+void ImageVolume::begin_held_import(std::uint64_t size_bytes, bool copying,
+                                    const Progress& progress) {
   if (size_bytes > kSizeMax) refuse(Code::invalid, "import volume", vid(), "too large");
-  Operation operation(location_, MissingDirectory::make_durable, &pool_->worker);
+  Operation operation(location_, MissingDirectory::make_durable, &threads_.worker, progress);
   Images& at = operation.images();
   try {
     if (at.files.dirty) {
@@ -31,8 +32,8 @@ void ImageVolume::begin_held_import(std::uint64_t size_bytes, bool copying) {
   }
 }
 
-void ImageVolume::end_held_import(bool success, bool copying) {
-  Operation operation(location_, MissingDirectory::refuse, &pool_->worker);
+void ImageVolume::end_held_import(bool success, bool copying, const Progress& progress) {
+  Operation operation(location_, MissingDirectory::refuse, &threads_.worker, progress);
   Images& at = operation.images();
   FilePtr held;
   {
@@ -78,24 +79,24 @@ void ImageVolume::end_held_import(bool success, bool copying) {
   make_precache_later(properties());
 }
 
-void ImageVolume::import_begin(std::uint64_t size_bytes) {
+void ImageVolume::import_begin(std::uint64_t size_bytes, const Progress& progress) {
   if (!config_.save_on_stop) return;
-  begin_held_import(size_bytes, false);
+  begin_held_import(size_bytes, false, progress);
 }
 
-void ImageVolume::import_end(bool success) {
+void ImageVolume::import_end(bool success, const Progress& progress) {
   if (!config_.save_on_stop) return;
-  end_held_import(success, false);
+  end_held_import(success, false, progress);
 }
 
-void ImageVolume::import_copy(const std::function<void(File&)>& fill) {
-  begin_held_import(0, true);
+void ImageVolume::import_copy(const Progress& progress, const std::function<void(File&)>& fill) {
+  begin_held_import(0, true, progress);
   try {
     fill(*import_->file);  // nobody else ends an import that is being copied
-    end_held_import(true, true);
+    end_held_import(true, true, {});
   } catch (...) {
     try {
-      end_held_import(false, true);
+      end_held_import(false, true, {});
     } catch (const Error&) {
       std::lock_guard guard(mutex_);
       import_.reset();  // The sweep removes it.
@@ -107,7 +108,7 @@ void ImageVolume::import_copy(const std::function<void(File&)>& fill) {
 void ImageVolume::import_volume(Volume& source, const Progress& progress) {
   if (!config_.save_on_stop) return;
   FilePtr content = source.open_committed();
-  import_copy([&](File& target) { location_.fs->clone(*content, target, progress); });
+  import_copy(progress, [&](File& target) { location_.fs->clone(*content, target, progress); });
 }
 
 void ImageVolume::import_file(FilePtr source, std::optional<std::uint64_t> size_bytes,
@@ -123,7 +124,7 @@ void ImageVolume::import_file(FilePtr source, std::optional<std::uint64_t> size_
     }
     if (progress) progress(done, total ? total : size_bytes);
   };
-  import_copy([&](File& target) {
+  import_copy(bounded, [&](File& target) {
     location_.fs->clone(*source, target, bounded);
     if (size_bytes && location_.fs->status(target).size_bytes != *size_bytes) {
       refuse(Code::invalid, "import volume", vid(), "the data has another size than the one given");

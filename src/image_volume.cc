@@ -28,9 +28,10 @@ int default_revisions_to_keep(const PoolContext& pool, const VolumeConfig& confi
 
 }  // namespace
 
-ImageVolume::ImageVolume(std::shared_ptr<PoolContext> pool, std::string_view vid,
-                         const VolumeConfig& config)
+ImageVolume::ImageVolume(std::shared_ptr<PoolContext> pool, PoolThreads& threads,
+                         std::string_view vid, const VolumeConfig& config)
     : pool_(std::move(pool)),
+      threads_(threads),
       config_(config),
       location_(pool_->fs, pool_->config.dir_path, parse_vid(vid, pool_->config.prefixes)),
       source_(locate_source(*pool_, config)),
@@ -114,9 +115,10 @@ bool ImageVolume::clean_may_be_own(Images& at) const {
 }
 
 // A volume that starts from itself must be there; of the others there may be nothing yet: null.
-std::unique_ptr<Operation> ImageVolume::open_existing() {
+std::unique_ptr<Operation> ImageVolume::open_existing(const Progress& progress) {
   try {
-    return std::make_unique<Operation>(location_, MissingDirectory::refuse, &pool_->worker);
+    return std::make_unique<Operation>(location_, MissingDirectory::refuse, &threads_.worker,
+                                       progress);
   } catch (const Error& error) {
     if (error.code() == Code::not_found && !is_origin()) return nullptr;
     throw;
@@ -125,13 +127,13 @@ std::unique_ptr<Operation> ImageVolume::open_existing() {
 
 // ---- Create, verify, remove ----
 
-void ImageVolume::create() {
+void ImageVolume::create(const Progress& progress) {
   Properties now = properties();
   if (!is_origin()) {
     location_.open_prefix();  // offline?
     return;
   }
-  Operation operation(location_, MissingDirectory::make_durable, &pool_->worker);
+  Operation operation(location_, MissingDirectory::make_durable, &threads_.worker, progress);
   Images& at = operation.images();
   if (at.files.any()) {
     refuse(Code::exists, "create volume", vid(), "it is there already; remove it first");
@@ -146,19 +148,19 @@ void ImageVolume::create() {
   make_precache_later(now);
 }
 
-void ImageVolume::verify() {
+void ImageVolume::verify(const Progress& progress) {
   DirectoryPtr prefix = location_.open_prefix();
   if (config_.snap_on_start) {
-    storage::open_committed(*source_, &pool_->worker);
+    storage::open_committed(*source_, &threads_.worker);
   } else if (config_.save_on_stop) {
-    Operation operation(location_, MissingDirectory::refuse, &pool_->worker);
+    Operation operation(location_, MissingDirectory::refuse, &threads_.worker, progress);
     // A session alone is what a crash leaves of a volume with snapshots disabled.
     if (!operation.images().files.dirty) require_clean(operation.images(), "verify volume");
   }
 }
 
-void ImageVolume::remove() {
-  auto operation = open_existing();
+void ImageVolume::remove(const Progress& progress) {
+  auto operation = open_existing(progress);
   if (!operation && !config_.save_on_stop) return;
   if (!operation) refuse(Code::not_found, "remove volume", vid(), "nothing of it is there");
   Images& at = operation->images();
@@ -174,11 +176,11 @@ void ImageVolume::remove() {
 
 // ---- Sessions ----
 
-void ImageVolume::start() {
+void ImageVolume::start(const Progress& progress) {
   Properties now = properties();
-  if (!config_.save_on_stop) return start_unsaved(now);
-  if (config_.snap_on_start) return start_origin_snapshot(now);
-  Operation operation(location_, MissingDirectory::refuse, &pool_->worker);
+  if (!config_.save_on_stop) return start_unsaved(now, progress);
+  if (config_.snap_on_start) return start_origin_snapshot(now, progress);
+  Operation operation(location_, MissingDirectory::refuse, &threads_.worker, progress);
   Images& at = operation.images();
   require_no_import(at, "start volume");
   if (!at.files.dirty) require_clean(at, "start volume");
@@ -189,12 +191,12 @@ void ImageVolume::start() {
   }
 }
 
-void ImageVolume::start_origin_snapshot(const Properties& now) {
+void ImageVolume::start_origin_snapshot(const Properties& now, const Progress& progress) {
   for (int turn = 0; turn < kStartTurns; ++turn) {
     // Before the own lock is taken: two locks at once could wait for each other.
     std::optional<Committed> source;
-    if (!look(location_).dirty) source = storage::open_committed(*source_, &pool_->worker);
-    Operation operation(location_, MissingDirectory::make_durable, &pool_->worker);
+    if (!look(location_).dirty) source = storage::open_committed(*source_, &threads_.worker);
+    Operation operation(location_, MissingDirectory::make_durable, &threads_.worker, progress);
     Images& at = operation.images();
     require_no_import(at, "start volume");
     if (at.files.dirty) return start_from_clean(at);  // resumes
@@ -220,15 +222,15 @@ void ImageVolume::start_in_place_alone(Images& at) {
   start_in_place(at);
 }
 
-void ImageVolume::start_unsaved(const Properties& now) {
+void ImageVolume::start_unsaved(const Properties& now, const Progress& progress) {
   if (!config_.snap_on_start) {
-    Operation operation(location_, MissingDirectory::make, &pool_->worker);
+    Operation operation(location_, MissingDirectory::make, &threads_.worker, progress);
     require_unsaved(operation.images(), "start volume");
     return start_volatile(operation.images(), now.nominal_size_bytes);
   }
   for (int turn = 0; turn < kStartTurns; ++turn) {
-    Committed source = storage::open_committed(*source_, &pool_->worker);
-    Operation operation(location_, MissingDirectory::make, &pool_->worker);
+    Committed source = storage::open_committed(*source_, &threads_.worker);
+    Operation operation(location_, MissingDirectory::make, &threads_.worker, progress);
     Images& at = operation.images();
     require_unsaved(at, "start volume");
     if (clean_may_be_own(at)) {
@@ -243,10 +245,10 @@ void ImageVolume::start_unsaved(const Properties& now) {
   refuse(Code::busy, "start volume", source_->vid.text(), "the source is committed all the time");
 }
 
-void ImageVolume::stop() {
+void ImageVolume::stop(const Progress& progress) {
   Properties now = properties();
-  if (!config_.save_on_stop) return discard();
-  auto operation = open_existing();
+  if (!config_.save_on_stop) return discard(progress);
+  auto operation = open_existing(progress);
   if (!operation) return;
   Images& at = operation->images();
   if (!at.files.dirty) {
@@ -275,9 +277,9 @@ void ImageVolume::commit_session(Images& at, int revisions_to_keep) {
   }
 }
 
-void ImageVolume::discard() {
+void ImageVolume::discard(const Progress& progress) {
   Properties now = properties();
-  auto operation = open_existing();
+  auto operation = open_existing(progress);
   if (!operation) return;
   Images& at = operation->images();
   if (!config_.save_on_stop) {
@@ -298,9 +300,9 @@ void ImageVolume::discard() {
   make_precache_later(now);
 }
 
-void ImageVolume::revert(std::uint64_t number) {
+void ImageVolume::revert(std::uint64_t number, const Progress& progress) {
   require_saved("revert volume");
-  Operation operation(location_, MissingDirectory::refuse, &pool_->worker);
+  Operation operation(location_, MissingDirectory::refuse, &threads_.worker, progress);
   Images& at = operation.images();
   if (at.files.dirty) {
     refuse(Code::dirty, "revert volume", vid(), "it has a session that was not committed");
@@ -322,18 +324,18 @@ void ImageVolume::revert(std::uint64_t number) {
   make_precache_later(properties());
 }
 
-void ImageVolume::prune(int keep) {
+void ImageVolume::prune(int keep, const Progress& progress) {
   require_saved("prune revisions");
   if (keep < 0) refuse(Code::invalid, "prune revisions", vid(), "the number to keep is negative");
-  Operation operation(location_, MissingDirectory::refuse, &pool_->worker);
+  Operation operation(location_, MissingDirectory::refuse, &threads_.worker, progress);
   prune_and_settle(operation.images(), static_cast<std::size_t>(keep));
 }
 
 // A precache is of use where the next start is from the own state.
 void ImageVolume::make_precache_later(const Properties& now) {
   if (!pool_->config.precache || !is_origin() || now.revisions_to_keep < 0) return;
-  pool_->worker.post([location = location_] {
-    Operation operation(location, MissingDirectory::refuse, nullptr);
+  threads_.worker.post("precache of " + vid(), [location = location_] {
+    Operation operation(location, MissingDirectory::refuse, nullptr, nullptr);
     make_precache(operation.images());
   });
 }

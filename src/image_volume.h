@@ -19,25 +19,26 @@ namespace qubes::storage {
 class ImageVolume final : public Volume {
  public:
   // Throws invalid where the vid or the configuration contradicts itself or the pool.
-  ImageVolume(std::shared_ptr<PoolContext> pool, std::string_view vid, const VolumeConfig& config);
+  ImageVolume(std::shared_ptr<PoolContext> pool, PoolThreads& threads, std::string_view vid,
+              const VolumeConfig& config);
 
   std::string vid() const override { return location_.vid.text(); }
   std::string path() const override { return location_.path(location_.names.dirty); }
   std::string import_path() const override { return location_.path(location_.names.import); }
   PoolKind pool_kind() const override { return PoolKind::reflink; }
 
-  void create() override;
-  void verify() override;
-  void remove() override;
-  void start() override;
-  void stop() override;
-  void discard() override;
-  void revert(std::uint64_t number) override;
-  void resize(std::uint64_t size_bytes, bool allow_shrink) override;
-  void prune(int keep) override;
+  void create(const Progress& progress) override;
+  void verify(const Progress& progress) override;
+  void remove(const Progress& progress) override;
+  void start(const Progress& progress) override;
+  void stop(const Progress& progress) override;
+  void discard(const Progress& progress) override;
+  void revert(std::uint64_t number, const Progress& progress) override;
+  void resize(std::uint64_t size_bytes, bool allow_shrink, const Progress& progress) override;
+  void prune(int keep, const Progress& progress) override;
 
-  void import_begin(std::uint64_t size_bytes) override;
-  void import_end(bool success) override;
+  void import_begin(std::uint64_t size_bytes, const Progress& progress) override;
+  void import_end(bool success, const Progress& progress) override;
   void import_volume(Volume& source, const Progress& progress) override;
   void import_file(FilePtr source, std::optional<std::uint64_t> size_bytes,
                    const Progress& progress) override;
@@ -71,9 +72,9 @@ class ImageVolume final : public Volume {
   bool clean_may_be_own(Images& at) const;
   Properties properties() const;
 
-  std::unique_ptr<Operation> open_existing();
-  void start_origin_snapshot(const Properties& now);
-  void start_unsaved(const Properties& now);
+  std::unique_ptr<Operation> open_existing(const Progress& progress);
+  void start_origin_snapshot(const Properties& now, const Progress& progress);
+  void start_unsaved(const Properties& now, const Progress& progress);
   void start_in_place_alone(Images& at);
   void commit_session(Images& at, int revisions_to_keep);
   void resize_session(Images& at, std::uint64_t size_bytes);
@@ -85,11 +86,12 @@ class ImageVolume final : public Volume {
   };
   Look look(const Location& at) const;
 
-  void begin_held_import(std::uint64_t size_bytes, bool copying);
-  void import_copy(const std::function<void(File&)>& fill);
-  void end_held_import(bool success, bool copying);
+  void begin_held_import(std::uint64_t size_bytes, bool copying, const Progress& progress);
+  void import_copy(const Progress& progress, const std::function<void(File&)>& fill);
+  void end_held_import(bool success, bool copying, const Progress& progress);
 
   const std::shared_ptr<PoolContext> pool_;
+  PoolThreads& threads_;  // of the pool, which outlives its use
   const VolumeConfig config_;
   const Location location_;
   const std::optional<Location> source_;

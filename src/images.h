@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 
 #include "src/fs/filesystem.h"
 #include "src/name_changes.h"
@@ -14,12 +15,14 @@
 namespace qubes::storage {
 
 struct Images {
-  Images(Filesystem& fs_in, DirectoryPtr directory_in, const ImageNames& names_in)
+  Images(Filesystem& fs_in, DirectoryPtr directory_in, const ImageNames& names_in,
+         Progress progress_in = nullptr)
       : fs(fs_in),
         directory(std::move(directory_in)),
         names(names_in),
         files(scan(fs, *directory, names)),
-        changes(fs, directory) {}
+        changes(fs, directory),
+        progress(std::move(progress_in)) {}
 
   void rescan() { files = scan(fs, *directory, names); }
 
@@ -35,6 +38,7 @@ struct Images {
   const ImageNames& names;
   VolumeFiles files;  // as of the last scan
   NameChanges changes;
+  const Progress progress;  // told of what takes long
 };
 
 }  // namespace qubes::storage

@@ -42,7 +42,7 @@ void KernelVolume::refuse_change(const char* step) const {
   refuse(Code::read_only, step, kernel_, "volumes of a kernels pool are read-only");
 }
 
-void KernelVolume::verify() {
+void KernelVolume::verify(const Progress&) {
   if (!modules_status(*pool_, kernel_)) {
     refuse(Code::not_found, "verify volume", path(), "there is no such file");
   }
@@ -53,7 +53,7 @@ void KernelVolume::import_volume(Volume& source, const Progress&) {
 }
 
 FilePtr KernelVolume::open_committed() {
-  verify();
+  verify({});
   DirectoryPtr root = open_pool_directory(*pool_->fs, pool_->config.dir_path);
   return pool_->fs->open_file(*pool_->fs->open_directory(*root, kernel_), kModules, Access::read);
 }

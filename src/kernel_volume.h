@@ -22,18 +22,18 @@ class KernelVolume final : public Volume {
   std::string import_path() const override { return path(); }
   PoolKind pool_kind() const override { return PoolKind::kernels; }
 
-  void create() override { refuse_change("create volume"); }
-  void verify() override;
-  void remove() override { refuse_change("remove volume"); }
-  void start() override {}
-  void stop() override {}
-  void discard() override {}
-  void revert(std::uint64_t) override { refuse_change("revert volume"); }
-  void resize(std::uint64_t, bool) override { refuse_change("resize volume"); }
-  void prune(int) override { refuse_change("prune revisions"); }
+  void create(const Progress&) override { refuse_change("create volume"); }
+  void verify(const Progress&) override;
+  void remove(const Progress&) override { refuse_change("remove volume"); }
+  void start(const Progress&) override {}
+  void stop(const Progress&) override {}
+  void discard(const Progress&) override {}
+  void revert(std::uint64_t, const Progress&) override { refuse_change("revert volume"); }
+  void resize(std::uint64_t, bool, const Progress&) override { refuse_change("resize volume"); }
+  void prune(int, const Progress&) override { refuse_change("prune revisions"); }
 
-  void import_begin(std::uint64_t) override { refuse_change("import volume"); }
-  void import_end(bool) override { refuse_change("end import"); }
+  void import_begin(std::uint64_t, const Progress&) override { refuse_change("import volume"); }
+  void import_end(bool, const Progress&) override { refuse_change("end import"); }
   void import_volume(Volume& source, const Progress& progress) override;
   void import_file(FilePtr, std::optional<std::uint64_t>, const Progress&) override {
     refuse_change("import volume");

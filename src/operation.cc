@@ -56,7 +56,7 @@ bool Operation::try_open(MissingDirectory missing) {
 }
 
 Operation::Operation(const Location& location, MissingDirectory missing, Worker* worker,
-                     std::vector<Finding>* findings)
+                     const Progress& progress, std::vector<Finding>* findings)
     : location_(location), worker_(worker), prefix_(location.open_prefix()) {
   for (int turn = 0; !try_open(missing); ++turn) {
     if (turn == kOpenTurns) {
@@ -64,7 +64,9 @@ Operation::Operation(const Location& location, MissingDirectory missing, Worker*
              "it is removed and made again all the time");
     }
   }
-  images_.emplace(*location_.fs, directory_, location_.names);
+  // It may have waited long for the lock. A directory that it made is undone by nobody yet.
+  if (progress && !made_directory_) progress(0, std::nullopt);
+  images_.emplace(*location_.fs, directory_, location_.names, progress);
   sweep(*images_, findings);
   // The directory may be new, or as young as the process that died after making it. Where the order
   // of names is kept, a sync of the directory itself covers its name.
@@ -77,7 +79,7 @@ Operation::Operation(const Location& location, MissingDirectory missing, Worker*
 Operation::~Operation() {
   if (!images_) return;
   auto garbage = images_->changes.take_garbage();
-  if (worker_ != nullptr) worker_->dispose(std::move(garbage));
+  if (worker_ != nullptr) worker_->dispose(location_.vid, std::move(garbage));
 }
 
 bool Operation::remove_directory_if_empty() {

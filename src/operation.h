@@ -47,8 +47,9 @@ enum class MissingDirectory { refuse, make, make_durable };
 class Operation {
  public:
   // Waits for the lock. Throws offline, or not_found where the directory is missing and not made.
+  // `progress`, where there is one, is asked whether to go on before anything has been changed.
   Operation(const Location& location, MissingDirectory missing, Worker* worker,
-            std::vector<Finding>* findings = nullptr);
+            const Progress& progress, std::vector<Finding>* findings = nullptr);
 
   // Hands what was unlinked to the worker, or frees it here if there is none.
   ~Operation();

@@ -43,7 +43,8 @@ std::set<std::string> volumes_in(Filesystem& fs, const Directory& vm, bool lefto
 }  // namespace
 
 Pool::Pool(PoolConfig config, std::shared_ptr<Filesystem> fs, Worker::Mode mode)
-    : context_(std::make_shared<PoolContext>(std::move(config), std::move(fs), mode)) {
+    : context_(std::make_shared<PoolContext>(PoolContext{std::move(config), std::move(fs)})),
+      threads_(mode, context_->config.log) {
   if (context_->config.revisions_to_keep < kSnapshotsDisabled) {
     refuse(Code::invalid, "open pool", context_->config.dir_path,
            "revisions_to_keep is less than -1");
@@ -94,6 +95,7 @@ void Pool::setup() {
 PoolInfo Pool::info() {
   PoolInfo info;
   info.config = context_->config;
+  info.background = threads_.worker.load();
   Filesystem& fs = *context_->fs;
   DirectoryPtr root;
   try {
@@ -144,13 +146,16 @@ std::vector<std::string> Pool::list() {
   return context_->config.kind == PoolKind::kernels ? list_kernels(*context_) : walk(false);
 }
 
-std::vector<Finding> Pool::recover() {
+std::vector<Finding> Pool::recover(const Progress& progress) {
   std::vector<Finding> report;
   if (context_->config.kind == PoolKind::kernels) {
     open_pool_directory(*context_->fs, context_->config.dir_path);  // offline?
     return report;
   }
-  for (const std::string& vid : walk(true)) recover_volume(vid, report);
+  for (const std::string& vid : walk(true)) {
+    if (progress) progress(0, std::nullopt);
+    recover_volume(vid, report);
+  }
   return report;
 }
 
@@ -159,7 +164,7 @@ void Pool::recover_volume(const std::string& vid, std::vector<Finding>& report) 
   try {
     Location location(context_->fs, context_->config.dir_path,
                       parse_vid(vid, context_->config.prefixes));
-    Operation operation(location, MissingDirectory::refuse, &context_->worker, &found);
+    Operation operation(location, MissingDirectory::refuse, &threads_.worker, nullptr, &found);
     Images& at = operation.images();
     if (at.files.dirty) {
       found.push_back({"", "session " + at.names.dirty, "left: start, stop or discard it"});
@@ -192,7 +197,7 @@ std::shared_ptr<Volume> Pool::volume(std::string_view vid, const VolumeConfig& c
   if (context_->config.kind == PoolKind::kernels) {
     return std::make_shared<KernelVolume>(context_, vid, config);
   }
-  return std::make_shared<ImageVolume>(context_, vid, config);
+  return std::make_shared<ImageVolume>(context_, threads_, vid, config);
 }
 
 }  // namespace qubes::storage

@@ -28,6 +28,7 @@ struct PoolInfo {
   std::uint32_t logical_sector_bytes = 0;
   std::uint32_t physical_sector_bytes = 0;
   bool reflink_works = false;
+  Worker::Load background;
 };
 
 // The documentation of each method is that of the public header.
@@ -35,14 +36,18 @@ class Pool {
  public:
   // Throws invalid where the configuration contradicts itself.
   Pool(PoolConfig config, std::shared_ptr<Filesystem> fs, Worker::Mode mode);
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
 
   void setup();
   PoolInfo info();
   std::vector<std::string> list();
-  std::vector<Finding> recover();
-  void drain() { context_->worker.drain(); }
+  std::vector<Finding> recover(const Progress& progress = {});
+  void drain() { threads_.worker.drain(); }
   std::optional<std::size_t> included_in(const std::vector<std::string>& candidates);
+  // The pool must live as long as the volume is used.
   std::shared_ptr<Volume> volume(std::string_view vid, const VolumeConfig& config);
+  JobThreads& job_threads() { return threads_.jobs; }
 
  private:
   // All vids, sorted; with `leftovers` also those of which there is only what a crash leaves.
@@ -50,6 +55,7 @@ class Pool {
   void recover_volume(const std::string& vid, std::vector<Finding>& report);
 
   const std::shared_ptr<PoolContext> context_;
+  PoolThreads threads_;  // last: what runs on them uses the rest
 };
 
 }  // namespace qubes::storage

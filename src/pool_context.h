@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// What a pool's volumes share. It lives as long as the last of them.
+// What a pool's volumes share.
 #ifndef QUBES_STORAGE_SRC_POOL_CONTEXT_H
 #define QUBES_STORAGE_SRC_POOL_CONTEXT_H
 
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "src/fs/filesystem.h"
+#include "src/job_threads.h"
 #include "src/worker.h"
 
 namespace qubes::storage {
@@ -22,16 +23,22 @@ struct PoolConfig {
   int revisions_to_keep = 1;
   bool setup_check = true;
   bool precache = true;
+  Log log;
   std::vector<std::string> prefixes = {"appvms", "vm-templates"};
 };
 
 struct PoolContext {
-  PoolContext(PoolConfig config_in, std::shared_ptr<Filesystem> fs_in, Worker::Mode mode)
-      : config(std::move(config_in)), fs(std::move(fs_in)), worker(mode) {}
+  PoolConfig config;
+  std::shared_ptr<Filesystem> fs;
+};
 
-  const PoolConfig config;
-  const std::shared_ptr<Filesystem> fs;
-  Worker worker;  // last, so that it is gone before what its tasks use
+// The threads of a pool. They belong to the Pool alone, so that no thread can be the last to let
+// go of itself: what runs on them holds no reference to the Pool.
+struct PoolThreads {
+  PoolThreads(Worker::Mode mode, Log log) : worker(mode, std::move(log)) {}
+
+  Worker worker;
+  JobThreads jobs;  // ends first: jobs give the worker work
 };
 
 // Throws offline where the directory of the pool is absent.

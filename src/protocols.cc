@@ -15,7 +15,7 @@ void grow_to(Images& at, File& file, std::uint64_t size_at_least) {
 // A clone of `source` with its size, or another.
 void fill_with_clone(Images& at, File& source, File& target,
                      std::optional<std::uint64_t> size_bytes = std::nullopt) {
-  at.fs.clone(source, target, nullptr);
+  at.fs.clone(source, target, at.progress);
   if (size_bytes) at.fs.set_size(target, *size_bytes);
 }
 

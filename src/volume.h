@@ -48,7 +48,8 @@ struct RevisionInfo {
   std::uint64_t size_bytes = 0;
 };
 
-// The documentation of each is that of the public header.
+// The documentation of each is that of the public header. `progress` is told of long steps, and
+// asked between steps whether to go on: it ends the verb by throwing.
 class Volume {
  public:
   virtual ~Volume() = default;
@@ -58,22 +59,23 @@ class Volume {
   virtual std::string import_path() const = 0;
   virtual PoolKind pool_kind() const = 0;
 
-  virtual void create() = 0;
-  virtual void verify() = 0;
-  virtual void remove() = 0;
-  virtual void start() = 0;
-  virtual void stop() = 0;
-  virtual void discard() = 0;
-  virtual void revert(std::uint64_t number) = 0;
-  virtual void resize(std::uint64_t size_bytes, bool allow_shrink) = 0;
-  virtual void prune(int keep) = 0;
+  virtual void create(const Progress& progress = {}) = 0;
+  virtual void verify(const Progress& progress = {}) = 0;
+  virtual void remove(const Progress& progress = {}) = 0;
+  virtual void start(const Progress& progress = {}) = 0;
+  virtual void stop(const Progress& progress = {}) = 0;
+  virtual void discard(const Progress& progress = {}) = 0;
+  virtual void revert(std::uint64_t number, const Progress& progress = {}) = 0;
+  virtual void resize(std::uint64_t size_bytes, bool allow_shrink,
+                      const Progress& progress = {}) = 0;
+  virtual void prune(int keep, const Progress& progress = {}) = 0;
 
-  virtual void import_begin(std::uint64_t size_bytes) = 0;
-  virtual void import_end(bool success) = 0;
+  virtual void import_begin(std::uint64_t size_bytes, const Progress& progress = {}) = 0;
+  virtual void import_end(bool success, const Progress& progress = {}) = 0;
   virtual void import_volume(Volume& source, const Progress& progress) = 0;
   virtual void import_file(FilePtr source, std::optional<std::uint64_t> size_bytes,
                            const Progress& progress) = 0;
-  // The committed state, pinned, for reading.
+  // The committed state, pinned, for reading. Works also after the pool has been closed.
   virtual FilePtr open_committed() = 0;
 
   virtual VolumeInfo info() = 0;

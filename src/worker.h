@@ -5,13 +5,17 @@
 #define QUBES_STORAGE_SRC_WORKER_H
 
 #include <condition_variable>
+#include <cstddef>
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "src/fs/filesystem.h"
+#include "src/log.h"
+#include "src/names.h"
 
 namespace qubes::storage {
 
@@ -21,28 +25,42 @@ class Worker {
   // steps.
   enum class Mode { thread, on_drain };
 
-  explicit Worker(Mode mode) : mode_(mode) {}
+  explicit Worker(Mode mode, Log log = nullptr) : mode_(mode), log_(std::move(log)) {}
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  // Never throws: what cannot be queued is not done. An exception out of a task is dropped.
-  void post(std::function<void()> task) noexcept;
+  // Never throws: what cannot be queued is not done. What a task throws goes into the log, under
+  // the name of the task.
+  void post(std::string name, std::function<void()> task) noexcept;
 
-  // Destroys inodes that lost their names, later: it is O(extents).
-  void dispose(std::vector<FilePtr> garbage) noexcept;
+  // Destroys inodes that a volume's names have left, later: it is O(extents).
+  void dispose(const Vid& vid, std::vector<FilePtr> garbage) noexcept;
 
   // Waits until nothing is queued or running.
   void drain();
 
+  struct Load {
+    std::size_t waiting = 0;
+    std::size_t running = 0;
+  };
+  Load load();
+
  private:
+  struct Task {
+    std::string name;
+    std::function<void()> body;
+  };
+
   void run();
   void run_one(std::unique_lock<std::mutex>& lock);
+  void run_logged(const Task& task);
 
   const Mode mode_;
+  const Log log_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<std::function<void()>> tasks_;
+  std::deque<Task> tasks_;
   bool running_ = false;
   bool stopping_ = false;
   std::thread thread_;  // started with the first task

@@ -45,6 +45,12 @@
  *             operation that was cut off by a crash has happened in full or not at all; what it
  *             left over is cleared by the next operation on that volume, or by
  *             qubes_storage_pool_recover.
+ * Jobs.       A function that may block on the disk has a twin `..._async` with the same arguments,
+ *             less the outputs and the progress function, which stores a job and returns at once.
+ *             What is wrong with the arguments the twin answers itself, and there is no job then;
+ *             everything else the job answers (qubes_storage_job_result). Descriptors are
+ *             duplicated, strings copied. A job runs on a thread of the library, which blocks all
+ *             signals, is started when it is needed and gone with the last handle of the pool.
  * Flags.      A `flags` argument without named bits must be 0.
  * Since.      Everything here is there since 0.1.0.
  */
@@ -72,7 +78,7 @@ extern "C" {
 #define QUBES_STORAGE_IO (-9)              /* the kernel failed or refused: see the errno */
 #define QUBES_STORAGE_CORRUPT (-10)        /* what is on disk is not what it must be */
 #define QUBES_STORAGE_OFFLINE (-11)        /* the directory of the pool is absent */
-#define QUBES_STORAGE_CANCELLED (-12)      /* the progress function asked to stop */
+#define QUBES_STORAGE_CANCELLED (-12)      /* the progress function, or a cancel, asked to stop */
 #define QUBES_STORAGE_TIMEOUT (-13)        /* the time given was over */
 #define QUBES_STORAGE_NO_MEMORY (-14)      /* out of memory, descriptors or threads */
 #define QUBES_STORAGE_INTERNAL (-15)       /* a defect of the library */
@@ -94,6 +100,7 @@ typedef struct qubes_storage_volume_config qubes_storage_volume_config;
 typedef struct qubes_storage_volume qubes_storage_volume;
 typedef struct qubes_storage_volume_info qubes_storage_volume_info;
 typedef struct qubes_storage_revisions qubes_storage_revisions;
+typedef struct qubes_storage_job qubes_storage_job;
 
 /*
  * Told of a long copy, from the thread that called: bytes done, and bytes in all or
@@ -174,6 +181,17 @@ int32_t qubes_storage_pool_config_set_setup_check(qubes_storage_pool_config *con
 int32_t qubes_storage_pool_config_set_precache(qubes_storage_pool_config *config, int32_t precache,
                                                qubes_storage_error **reterr);
 
+/*
+ * A listener for what happens in the background: precaches made, blocks freed, and why not. The
+ * level is one of the two below. It is called from any thread, also the library's own, until the
+ * last handle of the pool is gone, and must not call the library. NULL for none.
+ */
+#define QUBES_STORAGE_LOG_WARNING 1 /* it failed: something will be slower */
+#define QUBES_STORAGE_LOG_INFO 2    /* it was done */
+typedef void (*qubes_storage_log)(void *opaque, int32_t level, const char *message);
+int32_t qubes_storage_pool_config_set_log(qubes_storage_pool_config *config, qubes_storage_log log,
+                                          void *opaque, qubes_storage_error **reterr);
+
 /* Allows one more PREFIX in vids: a single path component. */
 int32_t qubes_storage_pool_config_add_prefix(qubes_storage_pool_config *config, const char *prefix,
                                              qubes_storage_error **reterr);
@@ -196,6 +214,8 @@ void qubes_storage_pool_unref(qubes_storage_pool *pool);
  * Errors: OFFLINE (the parent is absent), NOT_SUPPORTED (no reflinks; a kernels pool), NO_SPACE.
  */
 int32_t qubes_storage_pool_setup(qubes_storage_pool *pool, qubes_storage_error **reterr);
+int32_t qubes_storage_pool_setup_async(qubes_storage_pool *pool, qubes_storage_job **job,
+                                       qubes_storage_error **reterr);
 
 /*
  * What is known of the pool now. An absent directory is no error: is_online is 0, numbers are
@@ -203,10 +223,14 @@ int32_t qubes_storage_pool_setup(qubes_storage_pool *pool, qubes_storage_error *
  */
 int32_t qubes_storage_pool_get_info(qubes_storage_pool *pool, qubes_storage_pool_info **info,
                                     qubes_storage_error **reterr);
+int32_t qubes_storage_pool_get_info_async(qubes_storage_pool *pool, qubes_storage_job **job,
+                                          qubes_storage_error **reterr);
 
 /* All volumes that have an image, a session or a revision, sorted by vid. Errors: OFFLINE. */
 int32_t qubes_storage_pool_list(qubes_storage_pool *pool, qubes_storage_volumes **volumes,
                                 qubes_storage_error **reterr);
+int32_t qubes_storage_pool_list_async(qubes_storage_pool *pool, qubes_storage_job **job,
+                                      qubes_storage_error **reterr);
 
 /*
  * Clears what crashes left, for every volume of the pool, and reports each finding: stale
@@ -220,12 +244,16 @@ int32_t qubes_storage_pool_list(qubes_storage_pool *pool, qubes_storage_volumes 
  */
 int32_t qubes_storage_pool_recover(qubes_storage_pool *pool, qubes_storage_report **report,
                                    qubes_storage_error **reterr);
+int32_t qubes_storage_pool_recover_async(qubes_storage_pool *pool, qubes_storage_job **job,
+                                         qubes_storage_error **reterr);
 
 /*
  * Waits until the work in the background has been done. Its failures are no errors: they make the
  * next start slower.
  */
 int32_t qubes_storage_pool_drain(qubes_storage_pool *pool, qubes_storage_error **reterr);
+int32_t qubes_storage_pool_drain_async(qubes_storage_pool *pool, qubes_storage_job **job,
+                                       qubes_storage_error **reterr);
 
 /*
  * Which of the given places contains this pool, so that its space is not counted twice: the deepest
@@ -236,6 +264,9 @@ int32_t qubes_storage_pool_drain(qubes_storage_pool *pool, qubes_storage_error *
  */
 int32_t qubes_storage_pool_included_in(qubes_storage_pool *pool, const char *const *candidates,
                                        size_t count, int64_t *index, qubes_storage_error **reterr);
+int32_t qubes_storage_pool_included_in_async(qubes_storage_pool *pool,
+                                             const char *const *candidates, size_t count,
+                                             qubes_storage_job **job, qubes_storage_error **reterr);
 
 /*
  * A handle for the volume `vid`. The disk is not touched: the volume need not exist. `config` is
@@ -273,6 +304,12 @@ uint32_t qubes_storage_pool_info_physical_sector_bytes(const qubes_storage_pool_
  * full or read-only filesystem).
  */
 int32_t qubes_storage_pool_info_reflink_works(const qubes_storage_pool_info *info);
+/*
+ * The pieces of work in the background (precaches to make, blocks to free) of this handle of the
+ * pool that waited and that ran when the information was taken.
+ */
+uint64_t qubes_storage_pool_info_background_waiting(const qubes_storage_pool_info *info);
+uint64_t qubes_storage_pool_info_background_running(const qubes_storage_pool_info *info);
 
 /* The list: an immutable snapshot. An index out of range gives NULL. */
 qubes_storage_volumes *qubes_storage_volumes_ref(qubes_storage_volumes *volumes);
@@ -357,6 +394,8 @@ const char *qubes_storage_volume_path(const qubes_storage_volume *volume);
  */
 int32_t qubes_storage_volume_create(qubes_storage_volume *volume, uint32_t flags,
                                     qubes_storage_error **reterr);
+int32_t qubes_storage_volume_create_async(qubes_storage_volume *volume, uint32_t flags,
+                                          qubes_storage_job **job, qubes_storage_error **reterr);
 
 /*
  * Checks that the volume could be started: its image, or that of its source, is there and is a
@@ -364,6 +403,8 @@ int32_t qubes_storage_volume_create(qubes_storage_volume *volume, uint32_t flags
  * Errors: NOT_FOUND, OFFLINE.
  */
 int32_t qubes_storage_volume_verify(qubes_storage_volume *volume, qubes_storage_error **reterr);
+int32_t qubes_storage_volume_verify_async(qubes_storage_volume *volume, qubes_storage_job **job,
+                                          qubes_storage_error **reterr);
 
 /*
  * Removes the image, the session, all revisions and the directory of the VM if it is empty then. A
@@ -373,6 +414,8 @@ int32_t qubes_storage_volume_verify(qubes_storage_volume *volume, qubes_storage_
  */
 int32_t qubes_storage_volume_remove(qubes_storage_volume *volume, uint32_t flags,
                                     qubes_storage_error **reterr);
+int32_t qubes_storage_volume_remove_async(qubes_storage_volume *volume, uint32_t flags,
+                                          qubes_storage_job **job, qubes_storage_error **reterr);
 
 /*
  * Begins a session. For a saved volume that has one, left by a crash or started before, that
@@ -387,6 +430,8 @@ int32_t qubes_storage_volume_remove(qubes_storage_volume *volume, uint32_t flags
  */
 int32_t qubes_storage_volume_start(qubes_storage_volume *volume, uint32_t flags,
                                    qubes_storage_error **reterr);
+int32_t qubes_storage_volume_start_async(qubes_storage_volume *volume, uint32_t flags,
+                                         qubes_storage_job **job, qubes_storage_error **reterr);
 
 /*
  * Ends the session: commits it where the volume is saved, throws it away where not. The virtual
@@ -400,6 +445,8 @@ int32_t qubes_storage_volume_start(qubes_storage_volume *volume, uint32_t flags,
  */
 int32_t qubes_storage_volume_stop(qubes_storage_volume *volume, uint32_t flags,
                                   qubes_storage_error **reterr);
+int32_t qubes_storage_volume_stop_async(qubes_storage_volume *volume, uint32_t flags,
+                                        qubes_storage_job **job, qubes_storage_error **reterr);
 
 /*
  * Ends the session of a saved volume without committing it; for others the same as stop. Works on a
@@ -409,6 +456,8 @@ int32_t qubes_storage_volume_stop(qubes_storage_volume *volume, uint32_t flags,
  */
 int32_t qubes_storage_volume_discard(qubes_storage_volume *volume, uint32_t flags,
                                      qubes_storage_error **reterr);
+int32_t qubes_storage_volume_discard_async(qubes_storage_volume *volume, uint32_t flags,
+                                           qubes_storage_job **job, qubes_storage_error **reterr);
 
 /*
  * Makes revision `number` the committed state; 0 stands for the newest that differs from it. The
@@ -418,6 +467,9 @@ int32_t qubes_storage_volume_discard(qubes_storage_volume *volume, uint32_t flag
  */
 int32_t qubes_storage_volume_revert(qubes_storage_volume *volume, uint64_t number, uint32_t flags,
                                     qubes_storage_error **reterr);
+int32_t qubes_storage_volume_revert_async(qubes_storage_volume *volume, uint64_t number,
+                                          uint32_t flags, qubes_storage_job **job,
+                                          qubes_storage_error **reterr);
 
 /* Allows resize to make a volume smaller, which cuts off its end. */
 #define QUBES_STORAGE_RESIZE_SHRINK 1u
@@ -433,6 +485,9 @@ int32_t qubes_storage_volume_revert(qubes_storage_volume *volume, uint64_t numbe
  */
 int32_t qubes_storage_volume_resize(qubes_storage_volume *volume, uint64_t size_bytes,
                                     uint32_t flags, qubes_storage_error **reterr);
+int32_t qubes_storage_volume_resize_async(qubes_storage_volume *volume, uint64_t size_bytes,
+                                          uint32_t flags, qubes_storage_job **job,
+                                          qubes_storage_error **reterr);
 
 /* ---- Volumes: import and export ------------------------------------------------------------ */
 
@@ -445,6 +500,9 @@ int32_t qubes_storage_volume_resize(qubes_storage_volume *volume, uint64_t size_
  */
 int32_t qubes_storage_volume_import_begin(qubes_storage_volume *volume, uint64_t size_bytes,
                                           uint32_t flags, qubes_storage_error **reterr);
+int32_t qubes_storage_volume_import_begin_async(qubes_storage_volume *volume, uint64_t size_bytes,
+                                                uint32_t flags, qubes_storage_job **job,
+                                                qubes_storage_error **reterr);
 
 /* The file to fill, there now or not: `.../NAME-import.img`. NULL if `volume` is. */
 const char *qubes_storage_volume_import_path(const qubes_storage_volume *volume);
@@ -458,6 +516,9 @@ const char *qubes_storage_volume_import_path(const qubes_storage_volume *volume)
  */
 int32_t qubes_storage_volume_import_end(qubes_storage_volume *volume, int32_t success,
                                         uint32_t flags, qubes_storage_error **reterr);
+int32_t qubes_storage_volume_import_end_async(qubes_storage_volume *volume, int32_t success,
+                                              uint32_t flags, qubes_storage_job **job,
+                                              qubes_storage_error **reterr);
 
 /*
  * Imports the committed state of `source`, a volume of any pool: by reflink if both lie on one
@@ -469,6 +530,10 @@ int32_t qubes_storage_volume_import_volume(qubes_storage_volume *volume,
                                            qubes_storage_volume *source,
                                            qubes_storage_progress progress, void *opaque,
                                            uint32_t flags, qubes_storage_error **reterr);
+int32_t qubes_storage_volume_import_volume_async(qubes_storage_volume *volume,
+                                                 qubes_storage_volume *source, uint32_t flags,
+                                                 qubes_storage_job **job,
+                                                 qubes_storage_error **reterr);
 
 /*
  * Imports from a descriptor: a regular file whole, anything else from where it stands to its end.
@@ -480,6 +545,9 @@ int32_t qubes_storage_volume_import_volume(qubes_storage_volume *volume,
 int32_t qubes_storage_volume_import_fd(qubes_storage_volume *volume, int fd, uint64_t size_bytes,
                                        qubes_storage_progress progress, void *opaque,
                                        uint32_t flags, qubes_storage_error **reterr);
+int32_t qubes_storage_volume_import_fd_async(qubes_storage_volume *volume, int fd,
+                                             uint64_t size_bytes, uint32_t flags,
+                                             qubes_storage_job **job, qubes_storage_error **reterr);
 
 /*
  * A read-only descriptor of the committed state, which the caller closes. It is pinned: what is
@@ -489,6 +557,8 @@ int32_t qubes_storage_volume_import_fd(qubes_storage_volume *volume, int fd, uin
  */
 int32_t qubes_storage_volume_export_fd(qubes_storage_volume *volume, uint32_t flags, int *fd,
                                        qubes_storage_error **reterr);
+int32_t qubes_storage_volume_export_fd_async(qubes_storage_volume *volume, uint32_t flags,
+                                             qubes_storage_job **job, qubes_storage_error **reterr);
 
 /*
  * Writes the committed state to a descriptor: holes stay holes in a regular file (what it held is
@@ -499,6 +569,8 @@ int32_t qubes_storage_volume_export_fd(qubes_storage_volume *volume, uint32_t fl
 int32_t qubes_storage_volume_export_to(qubes_storage_volume *volume, int fd,
                                        qubes_storage_progress progress, void *opaque,
                                        uint32_t flags, qubes_storage_error **reterr);
+int32_t qubes_storage_volume_export_to_async(qubes_storage_volume *volume, int fd, uint32_t flags,
+                                             qubes_storage_job **job, qubes_storage_error **reterr);
 
 /* ---- Volumes: properties ------------------------------------------------------------------- */
 
@@ -508,6 +580,8 @@ int32_t qubes_storage_volume_export_to(qubes_storage_volume *volume, int fd,
  */
 int32_t qubes_storage_volume_prune(qubes_storage_volume *volume, int32_t keep, uint32_t flags,
                                    qubes_storage_error **reterr);
+int32_t qubes_storage_volume_prune_async(qubes_storage_volume *volume, int32_t keep, uint32_t flags,
+                                         qubes_storage_job **job, qubes_storage_error **reterr);
 
 /*
  * What is known of the volume now. Waits for no operation. An absent pool or image is no error:
@@ -516,11 +590,16 @@ int32_t qubes_storage_volume_prune(qubes_storage_volume *volume, int32_t keep, u
 int32_t qubes_storage_volume_get_info(qubes_storage_volume *volume,
                                       qubes_storage_volume_info **info,
                                       qubes_storage_error **reterr);
+int32_t qubes_storage_volume_get_info_async(qubes_storage_volume *volume, qubes_storage_job **job,
+                                            qubes_storage_error **reterr);
 
 /* The revisions, oldest number first. Waits for no operation. None where nothing is there. */
 int32_t qubes_storage_volume_get_revisions(qubes_storage_volume *volume,
                                            qubes_storage_revisions **revisions,
                                            qubes_storage_error **reterr);
+int32_t qubes_storage_volume_get_revisions_async(qubes_storage_volume *volume,
+                                                 qubes_storage_job **job,
+                                                 qubes_storage_error **reterr);
 
 /* Errors: READ_ONLY (a kernels pool), INVALID (0 on an ephemeral volume). */
 int32_t qubes_storage_volume_set_rw(qubes_storage_volume *volume, int32_t rw,
@@ -534,6 +613,10 @@ int32_t qubes_storage_volume_set_rw(qubes_storage_volume *volume, int32_t rw,
 int32_t qubes_storage_volume_set_revisions_to_keep(qubes_storage_volume *volume,
                                                    int32_t revisions_to_keep,
                                                    qubes_storage_error **reterr);
+int32_t qubes_storage_volume_set_revisions_to_keep_async(qubes_storage_volume *volume,
+                                                         int32_t revisions_to_keep,
+                                                         qubes_storage_job **job,
+                                                         qubes_storage_error **reterr);
 
 /* Volume information: an immutable snapshot. If `info` is NULL: 0, or NULL. */
 qubes_storage_volume_info *qubes_storage_volume_info_ref(qubes_storage_volume_info *info);
@@ -577,6 +660,78 @@ uint64_t qubes_storage_revisions_number(const qubes_storage_revisions *revisions
 int64_t qubes_storage_revisions_created_ns(const qubes_storage_revisions *revisions, size_t index);
 uint64_t qubes_storage_revisions_size_bytes(const qubes_storage_revisions *revisions, size_t index);
 
+/* ---- Jobs ---------------------------------------------------------------------------------- */
+
+/*
+ * A job keeps its pool and volume alive. To drop it does not end it: whichever handle of the pool
+ * is dropped last (a volume, a job, the pool itself) waits for all jobs, then for the background.
+ */
+qubes_storage_job *qubes_storage_job_ref(qubes_storage_job *job);
+void qubes_storage_job_unref(qubes_storage_job *job);
+
+/*
+ * An eventfd that becomes readable when the job has finished and stays so: for poll(2) and every
+ * event loop. It is the job's: do not read or close it. -1 if `job` is NULL.
+ */
+int qubes_storage_job_fd(const qubes_storage_job *job);
+
+/*
+ * Waits until the job has finished, well or not, for at most `timeout_ms` milliseconds; -1 stands
+ * for ever, 0 only looks.
+ * Errors: TIMEOUT.
+ */
+int32_t qubes_storage_job_wait(qubes_storage_job *job, int32_t timeout_ms,
+                               qubes_storage_error **reterr);
+
+/*
+ * Bytes done, and bytes in all or QUBES_STORAGE_UNKNOWN. Only what moves or clones data counts: 0
+ * and UNKNOWN before that.
+ */
+int32_t qubes_storage_job_progress(const qubes_storage_job *job, uint64_t *bytes_done,
+                                   uint64_t *bytes_total, qubes_storage_error **reterr);
+
+/*
+ * Asks the job to end with CANCELLED, and returns at once. It takes effect between steps, never in
+ * the middle of one, and as long as nothing has been published: nothing of the operation is left
+ * then. A job that has come further, or has finished, ends as it would have.
+ */
+int32_t qubes_storage_job_cancel(qubes_storage_job *job, qubes_storage_error **reterr);
+
+/*
+ * What the operation answered, any number of times.
+ * Errors: BUSY (the job has not finished; some operations answer it, too: wait first), CANCELLED,
+ * and those of the operation.
+ */
+int32_t qubes_storage_job_result(const qubes_storage_job *job, qubes_storage_error **reterr);
+
+/*
+ * The output of a job, each for the functions that have such an output: a new reference. (get_fd
+ * gives the descriptor away, once.)
+ * Errors: those of qubes_storage_job_result; INVALID (the job is of a function without such an
+ * output), NOT_FOUND (get_fd: it has been given away).
+ */
+int32_t qubes_storage_job_get_pool_info(const qubes_storage_job *job,
+                                        qubes_storage_pool_info **info,
+                                        qubes_storage_error **reterr);
+int32_t qubes_storage_job_get_volumes(const qubes_storage_job *job,
+                                      qubes_storage_volumes **volumes,
+                                      qubes_storage_error **reterr);
+int32_t qubes_storage_job_get_report(const qubes_storage_job *job, qubes_storage_report **report,
+                                     qubes_storage_error **reterr);
+int32_t qubes_storage_job_get_index(const qubes_storage_job *job, int64_t *index,
+                                    qubes_storage_error **reterr);
+int32_t qubes_storage_job_get_volume_info(const qubes_storage_job *job,
+                                          qubes_storage_volume_info **info,
+                                          qubes_storage_error **reterr);
+int32_t qubes_storage_job_get_revisions(const qubes_storage_job *job,
+                                        qubes_storage_revisions **revisions,
+                                        qubes_storage_error **reterr);
+int32_t qubes_storage_job_get_fd(qubes_storage_job *job, int *fd, qubes_storage_error **reterr);
+int32_t qubes_storage_job_get_reflinked(const qubes_storage_job *job, int32_t *reflinked,
+                                        qubes_storage_error **reterr);
+int32_t qubes_storage_job_get_supported(const qubes_storage_job *job, int32_t *supported,
+                                        qubes_storage_error **reterr);
+
 /* ---- Building blocks for other drivers ----------------------------------------------------- */
 
 /* Gives the clone the mtime of the source instead of the current time. */
@@ -594,10 +749,16 @@ uint64_t qubes_storage_revisions_size_bytes(const qubes_storage_revisions *revis
  */
 int32_t qubes_storage_file_clone(const char *source, const char *target, uint64_t size_bytes,
                                  uint32_t flags, int32_t *reflinked, qubes_storage_error **reterr);
+int32_t qubes_storage_file_clone_async(const char *source, const char *target, uint64_t size_bytes,
+                                       uint32_t flags, qubes_storage_job **job,
+                                       qubes_storage_error **reterr);
 
 /* Makes (or replaces, as file_clone does) a file of zeros that takes no space. */
 int32_t qubes_storage_file_create_sparse(const char *path, uint64_t size_bytes,
                                          qubes_storage_error **reterr);
+int32_t qubes_storage_file_create_sparse_async(const char *path, uint64_t size_bytes,
+                                               qubes_storage_job **job,
+                                               qubes_storage_error **reterr);
 
 /*
  * Changes the size of a file in place, either way. Durable when it returns. Errors: NOT_FOUND,
@@ -605,9 +766,13 @@ int32_t qubes_storage_file_create_sparse(const char *path, uint64_t size_bytes,
  */
 int32_t qubes_storage_file_resize(const char *path, uint64_t size_bytes,
                                   qubes_storage_error **reterr);
+int32_t qubes_storage_file_resize_async(const char *path, uint64_t size_bytes,
+                                        qubes_storage_job **job, qubes_storage_error **reterr);
 
 /* Tells every loop device on the file that its size has changed. Errors: NOT_FOUND. */
 int32_t qubes_storage_loop_refresh(const char *path, qubes_storage_error **reterr);
+int32_t qubes_storage_loop_refresh_async(const char *path, qubes_storage_job **job,
+                                         qubes_storage_error **reterr);
 
 /*
  * Whether files of `source_dir` can be cloned into `target_dir` by sharing blocks; NULL for
@@ -616,6 +781,9 @@ int32_t qubes_storage_loop_refresh(const char *path, qubes_storage_error **reter
  */
 int32_t qubes_storage_reflink_supported(const char *target_dir, const char *source_dir,
                                         int32_t *supported, qubes_storage_error **reterr);
+int32_t qubes_storage_reflink_supported_async(const char *target_dir, const char *source_dir,
+                                              qubes_storage_job **job,
+                                              qubes_storage_error **reterr);
 
 #ifdef __cplusplus
 }

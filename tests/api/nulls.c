@@ -116,6 +116,119 @@ static void nothing_verb_outputs(void) {
   qubes_storage_pool_unref(pool);
 }
 
+static void nothing_volume_jobs(void) {
+  qubes_storage_pool* pool = new_pool();
+  qubes_storage_volume* volume = new_origin(pool, "appvms/work/private", "one");
+  qubes_storage_job* job = UNTOUCHED;
+  char* before = listing(place("pool"));
+  FAILS(BAD("volume"), qubes_storage_volume_create_async, NULL, 0, &job);
+  FAILS(BAD("volume"), qubes_storage_volume_verify_async, NULL, &job);
+  FAILS(BAD("volume"), qubes_storage_volume_remove_async, NULL, 0, &job);
+  FAILS(BAD("volume"), qubes_storage_volume_start_async, NULL, 0, &job);
+  FAILS(BAD("volume"), qubes_storage_volume_stop_async, NULL, 0, &job);
+  FAILS(BAD("volume"), qubes_storage_volume_discard_async, NULL, 0, &job);
+  FAILS(BAD("volume"), qubes_storage_volume_revert_async, NULL, 0, 0, &job);
+  FAILS(BAD("volume"), qubes_storage_volume_resize_async, NULL, 0, 0, &job);
+  FAILS(BAD("volume"), qubes_storage_volume_import_begin_async, NULL, 0, 0, &job);
+  FAILS(BAD("volume"), qubes_storage_volume_import_end_async, NULL, 1, 0, &job);
+  FAILS(CODE(INVALID), qubes_storage_volume_import_volume_async, NULL, NULL, 0, &job);
+  FAILS(BAD("volume"), qubes_storage_volume_import_fd_async, NULL, 0, 0, 0, &job);
+  FAILS(BAD("volume"), qubes_storage_volume_export_fd_async, NULL, 0, &job);
+  FAILS(BAD("volume"), qubes_storage_volume_export_to_async, NULL, 0, 0, &job);
+  FAILS(BAD("volume"), qubes_storage_volume_prune_async, NULL, 0, 0, &job);
+  FAILS(BAD("volume"), qubes_storage_volume_get_info_async, NULL, &job);
+  FAILS(BAD("volume"), qubes_storage_volume_get_revisions_async, NULL, &job);
+  FAILS(BAD("volume"), qubes_storage_volume_set_revisions_to_keep_async, NULL, 0, &job);
+  FAILS(BAD("job"), qubes_storage_volume_create_async, volume, 0, NULL);
+  FAILS(BAD("job"), qubes_storage_volume_verify_async, volume, NULL);
+  FAILS(BAD("job"), qubes_storage_volume_remove_async, volume, 0, NULL);
+  FAILS(BAD("job"), qubes_storage_volume_start_async, volume, 0, NULL);
+  FAILS(BAD("job"), qubes_storage_volume_stop_async, volume, 0, NULL);
+  FAILS(BAD("job"), qubes_storage_volume_discard_async, volume, 0, NULL);
+  FAILS(BAD("job"), qubes_storage_volume_revert_async, volume, 0, 0, NULL);
+  FAILS(BAD("job"), qubes_storage_volume_resize_async, volume, 0, 0, NULL);
+  FAILS(BAD("job"), qubes_storage_volume_import_begin_async, volume, 0, 0, NULL);
+  FAILS(BAD("job"), qubes_storage_volume_import_end_async, volume, 1, 0, NULL);
+  FAILS(BAD("job"), qubes_storage_volume_import_volume_async, volume, volume, 0, NULL);
+  FAILS(BAD("job"), qubes_storage_volume_import_fd_async, volume, 0, 0, 0, NULL);
+  FAILS(BAD("job"), qubes_storage_volume_export_fd_async, volume, 0, NULL);
+  FAILS(BAD("job"), qubes_storage_volume_export_to_async, volume, 0, 0, NULL);
+  FAILS(BAD("job"), qubes_storage_volume_prune_async, volume, 0, 0, NULL);
+  FAILS(BAD("job"), qubes_storage_volume_get_info_async, volume, NULL);
+  FAILS(BAD("job"), qubes_storage_volume_get_revisions_async, volume, NULL);
+  FAILS(BAD("job"), qubes_storage_volume_set_revisions_to_keep_async, volume, 0, NULL);
+  FAILS(BAD("source"), qubes_storage_volume_import_volume_async, volume, NULL, 0, &job);
+  CHECK(job == UNTOUCHED);
+  CHECK(is_unchanged(place("pool"), before));
+  qubes_storage_volume_unref(volume);
+  qubes_storage_pool_unref(pool);
+}
+
+static void nothing_pool_jobs(void) {
+  const char* const candidates[] = {"/"};
+  qubes_storage_job* job = UNTOUCHED;
+  qubes_storage_pool* pool = new_pool();
+  FAILS(BAD("pool"), qubes_storage_pool_setup_async, NULL, &job);
+  FAILS(BAD("job"), qubes_storage_pool_setup_async, pool, NULL);
+  FAILS(BAD("pool"), qubes_storage_pool_get_info_async, NULL, &job);
+  FAILS(BAD("job"), qubes_storage_pool_get_info_async, pool, NULL);
+  FAILS(BAD("pool"), qubes_storage_pool_list_async, NULL, &job);
+  FAILS(BAD("job"), qubes_storage_pool_list_async, pool, NULL);
+  FAILS(BAD("pool"), qubes_storage_pool_recover_async, NULL, &job);
+  FAILS(BAD("job"), qubes_storage_pool_recover_async, pool, NULL);
+  FAILS(BAD("pool"), qubes_storage_pool_drain_async, NULL, &job);
+  FAILS(BAD("job"), qubes_storage_pool_drain_async, pool, NULL);
+  FAILS(BAD("pool"), qubes_storage_pool_included_in_async, NULL, candidates, 1, &job);
+  FAILS(BAD("candidates"), qubes_storage_pool_included_in_async, pool, NULL, 1, &job);
+  FAILS(BAD("job"), qubes_storage_pool_included_in_async, pool, candidates, 1, NULL);
+  FAILS(BAD("config"), qubes_storage_pool_config_set_log, NULL, NULL, NULL);
+  const char* const file = place("a");
+  const uint64_t same = QUBES_STORAGE_UNKNOWN;
+  FAILS(BAD("source"), qubes_storage_file_clone_async, NULL, file, same, 0, &job);
+  FAILS(BAD("target"), qubes_storage_file_clone_async, file, NULL, same, 0, &job);
+  FAILS(BAD("job"), qubes_storage_file_clone_async, file, file, same, 0, NULL);
+  FAILS(BAD("path"), qubes_storage_file_create_sparse_async, NULL, 0, &job);
+  FAILS(BAD("job"), qubes_storage_file_create_sparse_async, file, 0, NULL);
+  FAILS(BAD("path"), qubes_storage_file_resize_async, NULL, 0, &job);
+  FAILS(BAD("job"), qubes_storage_file_resize_async, file, 0, NULL);
+  FAILS(BAD("path"), qubes_storage_loop_refresh_async, NULL, &job);
+  FAILS(BAD("job"), qubes_storage_loop_refresh_async, file, NULL);
+  FAILS(BAD("target_dir"), qubes_storage_reflink_supported_async, NULL, NULL, &job);
+  FAILS(BAD("job"), qubes_storage_reflink_supported_async, file, NULL, NULL);
+  CHECK(job == UNTOUCHED && !is_there(file));
+  qubes_storage_pool_unref(pool);
+}
+
+static void nothing_jobs(void) {
+  qubes_storage_pool* pool = new_pool();
+  qubes_storage_job* job = NULL;
+  uint64_t bytes = 77;
+  int32_t answer = 77;
+  CHECK(qubes_storage_job_ref(NULL) == NULL);
+  qubes_storage_job_unref(NULL);
+  CHECK_I64(qubes_storage_job_fd(NULL), -1);
+  FAILS(BAD("job"), qubes_storage_job_wait, NULL, 0);
+  FAILS(BAD("job"), qubes_storage_job_progress, NULL, &bytes, &bytes);
+  FAILS(BAD("job"), qubes_storage_job_cancel, NULL);
+  FAILS(BAD("job"), qubes_storage_job_get_fd, NULL, &answer);
+  FAILS(BAD("job"), qubes_storage_job_get_reflinked, NULL, &answer);
+  CHECK_I64(qubes_storage_job_result(NULL, NULL), QUBES_STORAGE_INVALID);
+  WORKS(qubes_storage_pool_get_info_async, pool, &job);
+  WORKS(qubes_storage_job_wait, job, -1);
+  FAILS(BAD("bytes_done"), qubes_storage_job_progress, job, NULL, &bytes);
+  FAILS(BAD("bytes_total"), qubes_storage_job_progress, job, &bytes, NULL);
+  FAILS(BAD("info"), qubes_storage_job_get_pool_info, job, NULL);
+  FAILS(BAD("job"), qubes_storage_job_get_volumes, job, NULL);
+  FAILS(BAD("job"), qubes_storage_job_get_report, job, NULL);
+  FAILS(BAD("job"), qubes_storage_job_get_index, job, NULL);
+  FAILS(BAD("job"), qubes_storage_job_get_volume_info, job, NULL);
+  FAILS(BAD("job"), qubes_storage_job_get_revisions, job, NULL);
+  FAILS(BAD("job"), qubes_storage_job_get_supported, job, &answer);
+  CHECK(bytes == 77 && answer == 77);
+  qubes_storage_job_unref(job);
+  qubes_storage_pool_unref(pool);
+}
+
 static void nothing_getters(void) {
   CHECK_TEXT(qubes_storage_pool_info_name(NULL), "");
   CHECK_TEXT(qubes_storage_pool_info_dir_path(NULL), "");
@@ -175,6 +288,9 @@ const struct test null_tests[] = {
     {"nothing_pools", nothing_pools},
     {"nothing_verbs", nothing_verbs},
     {"nothing_verb_outputs", nothing_verb_outputs},
+    {"nothing_volume_jobs", nothing_volume_jobs},
+    {"nothing_pool_jobs", nothing_pool_jobs},
+    {"nothing_jobs", nothing_jobs},
     {"nothing_getters", nothing_getters},
     {"nothing_blocks", nothing_blocks},
     {NULL, NULL},
