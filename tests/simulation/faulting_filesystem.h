@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/simulation/forwarding_filesystem.h"
+#include "tests/support/forwarding_filesystem.h"
 
 namespace qubes::storage::simulation {
 

@@ -3,7 +3,7 @@
 // peer (notes/peers.md) or by an earlier draft.
 #include <algorithm>
 
-#include "tests/simulation/forwarding_filesystem.h"
+#include "tests/support/forwarding_filesystem.h"
 #include "tests/simulation/mutations.h"
 
 namespace qubes::storage::simulation {

@@ -6,13 +6,14 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
-#include "src/fs/filesystem.h"
+#include "tests/support/forwarding_filesystem.h"
 
 namespace qubes::storage {
 
-class RecordingFilesystem final : public Filesystem {
+class RecordingFilesystem final : public ForwardingFilesystem {
  public:
   // Claims to be of the given kind. With `pretend_reflink`, copies pass for clones, so that the
   // protocols of a reflink filesystem run on any.
@@ -25,18 +26,10 @@ class RecordingFilesystem final : public Filesystem {
   // The next sync of a file fails with this errno, and does nothing.
   void fail_next_file_sync(int errno_value) { sync_errno_ = errno_value; }
 
-  DirectoryPtr open_directory(const std::string& path) override;
-  DirectoryPtr open_directory(const Directory& parent, const std::string& name) override;
   bool make_directory(const Directory& parent, const std::string& name) override;
   bool remove_directory(const Directory& parent, const std::string& name) override;
-  std::vector<std::string> list(const Directory& directory) override;
   void sync(Directory& directory) override;
-  void lock(Directory& directory) override;
-  std::optional<FileStatus> status(const Directory& directory, const std::string& name) override;
-  FileStatus status(const File& file) override;
-  FileStatus status(const Directory& directory) override;
   FilesystemKind kind(const Directory& directory) override;
-  Space space(const Directory& directory) override;
   bool reflink_works(const Directory& target, const Directory& source) override;
   FilePtr open_file(const Directory& directory, const std::string& name, Access access) override;
   FilePtr create_unnamed(const Directory& directory, const std::string& final_name) override;
@@ -45,31 +38,29 @@ class RecordingFilesystem final : public Filesystem {
   void link_unnamed(File& file, const Directory& directory, const std::string& name) override;
   bool clone(File& source, File& target, const Progress& progress) override;
   bool clone_shared(File& source, File& target) override;
-  void copy_out(File& source, File& target, const Progress& progress) override;
-  bool same_content(File& a, File& b) override;
   void set_size(File& file, std::uint64_t size_bytes) override;
-  void set_mtime(File& file, std::int64_t mtime_ns) override;
   void sync(File& file) override;
-  void close(FilePtr file) override;
-  bool try_lock(File& file, LockMode mode) override;
   void link(const Directory& from_directory, const std::string& from, const Directory& to_directory,
             const std::string& to) override;
   FilePtr rename(const Directory& directory, const std::string& from,
                  const std::string& to) override;
   FilePtr unlink(const Directory& directory, const std::string& name) override;
-  int refresh_loops(File& file) override;
   FilePtr duplicate(int descriptor) override;
-  int release(FilePtr file) override;
 
  private:
   void note(std::string step);
+  // What a file that was opened here is called in the steps. A name outlives its file only until
+  // the address is used again.
+  FilePtr named(FilePtr file, const std::string& name);
+  void set_name(const File& file, const std::string& name);
+  std::string name_of(const File& file);
 
-  const std::shared_ptr<Filesystem> inner_;
   const FilesystemKind kind_;
   const bool pretend_reflink_;
   int sync_errno_ = 0;
   std::mutex mutex_;
   std::vector<std::string> steps_;
+  std::unordered_map<const File*, std::string> names_;
 };
 
 }  // namespace qubes::storage

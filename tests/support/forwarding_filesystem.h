@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // A Filesystem that passes everything on; who changes something overrides that. Files and
 // directories are those of the inner one.
-#ifndef QUBES_STORAGE_TESTS_SIMULATION_FORWARDING_FILESYSTEM_H
-#define QUBES_STORAGE_TESTS_SIMULATION_FORWARDING_FILESYSTEM_H
+#ifndef QUBES_STORAGE_TESTS_SUPPORT_FORWARDING_FILESYSTEM_H
+#define QUBES_STORAGE_TESTS_SUPPORT_FORWARDING_FILESYSTEM_H
 
 #include <memory>
 #include <string>
@@ -11,7 +11,7 @@
 
 #include "src/fs/filesystem.h"
 
-namespace qubes::storage::simulation {
+namespace qubes::storage {
 
 class ForwardingFilesystem : public Filesystem {
  public:
@@ -96,6 +96,6 @@ class ForwardingFilesystem : public Filesystem {
   const std::shared_ptr<Filesystem> inner_;
 };
 
-}  // namespace qubes::storage::simulation
+}  // namespace qubes::storage
 
 #endif
