@@ -39,10 +39,10 @@ std::optional<Committed> try_open(const Location& location) {
 
 }  // namespace
 
-Committed open_committed(const Location& location, Worker* worker) {
+Committed open_committed(const Location& location, PoolThreads* threads) {
   if (auto found = try_open(location)) return std::move(*found);
   // An operation may be at work on it, or a crash has left it without its name.
-  Operation operation(location, MissingDirectory::refuse, worker, nullptr);
+  Operation operation(location, MissingDirectory::refuse, threads, nullptr);
   if (auto found = try_open(location)) return std::move(*found);
   const VolumeFiles& files = operation.images().files;
   const std::string path = location.path(location.names.clean);

@@ -18,7 +18,7 @@ struct Committed {
 // Waits for no operation on that volume, unless a crash left it without a committed state under its
 // name. Throws not_found, dirty (it runs with snapshots disabled), busy (it is being started so
 // just now).
-Committed open_committed(const Location& location, Worker* worker);
+Committed open_committed(const Location& location, PoolThreads* threads);
 
 }  // namespace qubes::storage
 

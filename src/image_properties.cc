@@ -55,6 +55,7 @@ VolumeInfo ImageVolume::info() {
   info.source = config_.source;
 
   Look own = look(location_);
+  if (is_snapshot() && !own.dirty) own.clean.reset();  // kept for its precache only
   info.size_bytes = now.nominal_size_bytes;
   info.is_started = own.dirty.has_value();
   info.is_dirty = info.is_started && config_.save_on_stop;
@@ -122,6 +123,7 @@ void ImageVolume::resize(std::uint64_t size_bytes, bool allow_shrink, const Prog
   };
 
   Look present = look(location_);
+  if (is_snapshot() && !present.dirty) present.clean.reset();
   if (!present.dirty && !present.clean && !is_origin()) {
     location_.open_prefix();  // offline?
     check_shrink(info().size_bytes.value_or(0));
@@ -133,7 +135,7 @@ void ImageVolume::resize(std::uint64_t size_bytes, bool allow_shrink, const Prog
     }
     return remember();
   }
-  Operation operation(location_, MissingDirectory::refuse, &threads_.worker, progress);
+  Operation operation(location_, MissingDirectory::refuse, &threads_, progress);
   Images& at = operation.images();
   if (at.files.dirty) {
     check_shrink(at.files.dirty->size_bytes);

@@ -16,7 +16,7 @@ FilePtr ImageVolume::open_committed() {
 void ImageVolume::begin_held_import(std::uint64_t size_bytes, bool copying,
                                     const Progress& progress) {
   if (size_bytes > kSizeMax) refuse(Code::invalid, "import volume", vid(), "too large");
-  Operation operation(location_, MissingDirectory::make_durable, &threads_.worker, progress);
+  Operation operation(location_, MissingDirectory::make_durable, &threads_, progress);
   Images& at = operation.images();
   try {
     if (at.files.dirty) {
@@ -33,7 +33,7 @@ void ImageVolume::begin_held_import(std::uint64_t size_bytes, bool copying,
 }
 
 void ImageVolume::end_held_import(bool success, bool copying, const Progress& progress) {
-  Operation operation(location_, MissingDirectory::refuse, &threads_.worker, progress);
+  Operation operation(location_, MissingDirectory::refuse, &threads_, progress);
   Images& at = operation.images();
   FilePtr held;
   {

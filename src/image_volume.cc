@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "src/fs/error.h"
+#include "src/precache_tasks.h"
 #include "src/protocols.h"
 
 namespace qubes::storage {
@@ -97,6 +98,7 @@ void ImageVolume::require_unsaved(const Images& at, const char* step) const {
 // and with content that the source has nowhere, it may as well be an origin's only state.
 bool ImageVolume::clean_may_be_own(Images& at) const {
   if (!at.files.clean || at.files.dirty || at.files.clean->link_count > 1) return false;
+  if (at.files.precache_is_of_snapshot()) return false;
   DirectoryPtr directory = source_->open_vm(*source_->open_prefix());
   if (!directory) return true;
   const VolumeFiles source = scan(at.fs, *directory, source_->names);
@@ -117,8 +119,7 @@ bool ImageVolume::clean_may_be_own(Images& at) const {
 // A volume that starts from itself must be there; of the others there may be nothing yet: null.
 std::unique_ptr<Operation> ImageVolume::open_existing(const Progress& progress) {
   try {
-    return std::make_unique<Operation>(location_, MissingDirectory::refuse, &threads_.worker,
-                                       progress);
+    return std::make_unique<Operation>(location_, MissingDirectory::refuse, &threads_, progress);
   } catch (const Error& error) {
     if (error.code() == Code::not_found && !is_origin()) return nullptr;
     throw;
@@ -133,7 +134,7 @@ void ImageVolume::create(const Progress& progress) {
     location_.open_prefix();  // offline?
     return;
   }
-  Operation operation(location_, MissingDirectory::make_durable, &threads_.worker, progress);
+  Operation operation(location_, MissingDirectory::make_durable, &threads_, progress);
   Images& at = operation.images();
   if (at.files.any()) {
     refuse(Code::exists, "create volume", vid(), "it is there already; remove it first");
@@ -151,9 +152,9 @@ void ImageVolume::create(const Progress& progress) {
 void ImageVolume::verify(const Progress& progress) {
   DirectoryPtr prefix = location_.open_prefix();
   if (config_.snap_on_start) {
-    storage::open_committed(*source_, &threads_.worker);
+    storage::open_committed(*source_, &threads_);
   } else if (config_.save_on_stop) {
-    Operation operation(location_, MissingDirectory::refuse, &threads_.worker, progress);
+    Operation operation(location_, MissingDirectory::refuse, &threads_, progress);
     // A session alone is what a crash leaves of a volume with snapshots disabled.
     if (!operation.images().files.dirty) require_clean(operation.images(), "verify volume");
   }
@@ -170,6 +171,7 @@ void ImageVolume::remove(const Progress& progress) {
     if (operation->remove_directory_if_empty()) return;
     refuse(Code::not_found, "remove volume", vid(), "nothing of it is there");
   }
+  threads_.precaches.drop(vid());
   remove_all(at);
   operation->remove_directory_if_empty();
 }
@@ -180,7 +182,7 @@ void ImageVolume::start(const Progress& progress) {
   Properties now = properties();
   if (!config_.save_on_stop) return start_unsaved(now, progress);
   if (config_.snap_on_start) return start_origin_snapshot(now, progress);
-  Operation operation(location_, MissingDirectory::refuse, &threads_.worker, progress);
+  Operation operation(location_, MissingDirectory::refuse, &threads_, progress);
   Images& at = operation.images();
   require_no_import(at, "start volume");
   if (!at.files.dirty) require_clean(at, "start volume");
@@ -195,8 +197,8 @@ void ImageVolume::start_origin_snapshot(const Properties& now, const Progress& p
   for (int turn = 0; turn < kStartTurns; ++turn) {
     // Before the own lock is taken: two locks at once could wait for each other.
     std::optional<Committed> source;
-    if (!look(location_).dirty) source = storage::open_committed(*source_, &threads_.worker);
-    Operation operation(location_, MissingDirectory::make_durable, &threads_.worker, progress);
+    if (!look(location_).dirty) source = storage::open_committed(*source_, &threads_);
+    Operation operation(location_, MissingDirectory::make_durable, &threads_, progress);
     Images& at = operation.images();
     require_no_import(at, "start volume");
     if (at.files.dirty) return start_from_clean(at);  // resumes
@@ -207,42 +209,52 @@ void ImageVolume::start_origin_snapshot(const Properties& now, const Progress& p
 }
 
 // Nobody else may be using the inode that the session will write to. Who begins to use it holds its
-// shared lock until its second name is there.
+// shared lock until its second name is there. Snapshot volumes, which have such a name, keep the
+// inode, and this volume gets another.
 void ImageVolume::start_in_place_alone(Images& at) {
+  threads_.precaches.drop_readers(*at.files.clean);
   FilePtr clean = at.open(at.names.clean, Access::read);
   if (!at.fs.try_lock(*clean, LockMode::exclusive)) {
     refuse(Code::busy, "start volume", at.path(at.names.clean),
            "an export or a clone is reading it, and snapshots are disabled");
   }
   if (at.fs.status(*clean).link_count > 1) {
-    refuse(
-        Code::busy, "start volume", at.path(at.names.clean),
-        "it has another name, as a running snapshot volume gives it, and snapshots are disabled");
+    make_clean_private(at);
+    return start_in_place_alone(at);
   }
   start_in_place(at);
 }
 
 void ImageVolume::start_unsaved(const Properties& now, const Progress& progress) {
   if (!config_.snap_on_start) {
-    Operation operation(location_, MissingDirectory::make, &threads_.worker, progress);
+    Operation operation(location_, MissingDirectory::make, &threads_, progress);
     require_unsaved(operation.images(), "start volume");
     return start_volatile(operation.images(), now.nominal_size_bytes);
   }
   for (int turn = 0; turn < kStartTurns; ++turn) {
-    Committed source = storage::open_committed(*source_, &threads_.worker);
-    Operation operation(location_, MissingDirectory::make, &threads_.worker, progress);
-    Images& at = operation.images();
-    require_unsaved(at, "start volume");
-    if (clean_may_be_own(at)) {
-      refuse(Code::invalid, "start volume", vid(),
-             "its committed state is nobody else's, so it may be an origin; remove it first");
-    }
-    auto named = at.fs.status(*source.directory, source_->names.clean);
-    if (!named || !named->same_inode(source.status)) continue;
-    return start_snapshot(at, *source.file, *source.directory, source_->names.clean,
-                          now.nominal_size_bytes);
+    if (try_start_snapshot(now, progress)) return;
   }
   refuse(Code::busy, "start volume", source_->vid.text(), "the source is committed all the time");
+}
+
+// False where the source has been committed meanwhile.
+bool ImageVolume::try_start_snapshot(const Properties& now, const Progress& progress) {
+  Committed source = storage::open_committed(*source_, &threads_);
+  Operation operation(location_, MissingDirectory::make, &threads_, progress);
+  Images& at = operation.images();
+  require_unsaved(at, "start volume");
+  if (clean_may_be_own(at)) {
+    refuse(Code::invalid, "start volume", vid(),
+           "its committed state is nobody else's, so it may be an origin; remove it first");
+  }
+  auto is_still = [&](const Directory& directory, const std::string& name) {
+    auto named = at.fs.status(directory, name);
+    return named && named->same_inode(source.status);
+  };
+  if (!is_still(*source.directory, source_->names.clean)) return false;
+  start_snapshot(at, {source.status, *source.directory, source_->names.clean}, *source.file,
+                 now.nominal_size_bytes);
+  return is_still(*at.directory, at.names.clean);  // or was replaced before it was linked
 }
 
 void ImageVolume::stop(const Progress& progress) {
@@ -284,7 +296,10 @@ void ImageVolume::discard(const Progress& progress) {
   Images& at = operation->images();
   if (!config_.save_on_stop) {
     require_unsaved(at, "stop volume");
-    if (!is_snapshot() || !clean_may_be_own(at)) end_unsaved(at);
+    if (is_snapshot() && clean_may_be_own(at)) return;
+    const bool was_started = at.files.dirty.has_value();
+    if (was_started || !at.files.precache_is_of_snapshot()) end_unsaved(at);
+    if (was_started) make_precache_later(now);
     return;
   }
   if (at.files.dirty && now.revisions_to_keep == kSnapshotsDisabled) {
@@ -302,7 +317,7 @@ void ImageVolume::discard(const Progress& progress) {
 
 void ImageVolume::revert(std::uint64_t number, const Progress& progress) {
   require_saved("revert volume");
-  Operation operation(location_, MissingDirectory::refuse, &threads_.worker, progress);
+  Operation operation(location_, MissingDirectory::refuse, &threads_, progress);
   Images& at = operation.images();
   if (at.files.dirty) {
     refuse(Code::dirty, "revert volume", vid(), "it has a session that was not committed");
@@ -327,17 +342,24 @@ void ImageVolume::revert(std::uint64_t number, const Progress& progress) {
 void ImageVolume::prune(int keep, const Progress& progress) {
   require_saved("prune revisions");
   if (keep < 0) refuse(Code::invalid, "prune revisions", vid(), "the number to keep is negative");
-  Operation operation(location_, MissingDirectory::refuse, &threads_.worker, progress);
+  Operation operation(location_, MissingDirectory::refuse, &threads_, progress);
   prune_and_settle(operation.images(), static_cast<std::size_t>(keep));
 }
 
-// A precache is of use where the next start is from the own state.
+// The clone that the next start will need is made ahead; what was being made for it until now is of
+// no use any more.
 void ImageVolume::make_precache_later(const Properties& now) {
-  if (!pool_->config.precache || !is_origin() || now.revisions_to_keep < 0) return;
-  threads_.worker.post("precache of " + vid(), [location = location_] {
-    Operation operation(location, MissingDirectory::refuse, nullptr, nullptr);
-    make_precache(operation.images());
-  });
+  threads_.precaches.drop(vid());
+  if (!pool_->config.precache) return;
+  auto& precaches = threads_.precaches;
+  const std::string name = "precache of " + vid();
+  if (is_origin() && now.revisions_to_keep >= 0) {
+    threads_.worker.post(name, [at = location_, &precaches] { make_precache(at, precaches); });
+  } else if (is_snapshot()) {
+    threads_.worker.post(name, [at = location_, source = *source_, &precaches] {
+      make_snapshot_precache(at, source, precaches);
+    });
+  }
 }
 
 }  // namespace qubes::storage

@@ -75,6 +75,7 @@ class ImageVolume final : public Volume {
   std::unique_ptr<Operation> open_existing(const Progress& progress);
   void start_origin_snapshot(const Properties& now, const Progress& progress);
   void start_unsaved(const Properties& now, const Progress& progress);
+  bool try_start_snapshot(const Properties& now, const Progress& progress);
   void start_in_place_alone(Images& at);
   void commit_session(Images& at, int revisions_to_keep);
   void resize_session(Images& at, std::uint64_t size_bytes);

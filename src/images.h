@@ -4,12 +4,14 @@
 #define QUBES_STORAGE_SRC_IMAGES_H
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "src/fs/filesystem.h"
 #include "src/name_changes.h"
 #include "src/names.h"
+#include "src/precaches.h"
 #include "src/volume_files.h"
 
 namespace qubes::storage {
@@ -22,7 +24,7 @@ struct Images {
         names(names_in),
         files(scan(fs, *directory, names)),
         changes(fs, directory),
-        progress(std::move(progress_in)) {}
+        progress(progress_in ? std::move(progress_in) : [](auto, auto) {}) {}
 
   void rescan() { files = scan(fs, *directory, names); }
 
@@ -38,7 +40,9 @@ struct Images {
   const ImageNames& names;
   VolumeFiles files;  // as of the last scan
   NameChanges changes;
-  const Progress progress;  // told of what takes long
+  // A clone that the worker has begun to make from a file in that state, if there is one.
+  std::function<std::optional<Precaches::Clone>(const FileStatus& source)> take_clone;
+  const Progress progress;  // told of what takes long; never null: clones go in pieces
 };
 
 }  // namespace qubes::storage

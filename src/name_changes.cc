@@ -56,9 +56,7 @@ std::vector<FilePtr> NameChanges::take_garbage() {
 }
 
 void publish_file(Filesystem& fs, const DirectoryPtr& directory, NameChanges& changes,
-                  const std::string& name, const std::function<void(File&)>& fill) {
-  FilePtr file = fs.create_unnamed(*directory, name);
-  fill(*file);
+                  const std::string& name, FilePtr file) {
   // From here a crash leaves a temporary, which the sweep removes. Synced only now that it has a
   // name: Btrfs (of Linux 6.1, for one) ignores the sync of a file without a name.
   std::string temporary = fs.link_temporary(*file, *directory, name);
@@ -74,6 +72,13 @@ void publish_file(Filesystem& fs, const DirectoryPtr& directory, NameChanges& ch
     }
     throw;
   }
+}
+
+void publish_file(Filesystem& fs, const DirectoryPtr& directory, NameChanges& changes,
+                  const std::string& name, const std::function<void(File&)>& fill) {
+  FilePtr file = fs.create_unnamed(*directory, name);
+  fill(*file);
+  publish_file(fs, directory, changes, name, std::move(file));
 }
 
 }  // namespace qubes::storage

@@ -45,8 +45,12 @@ class NameChanges {
   std::vector<FilePtr> garbage_;
 };
 
-// Makes a new file `name`, or replaces it, with what `fill` writes into an empty file. Its content
-// is durable when this returns, its name after the next settle.
+// Gives `file`, which has no name, the name `name`, instead of what had it. Its content is durable
+// when this returns, its name after the next settle.
+void publish_file(Filesystem& fs, const DirectoryPtr& directory, NameChanges& changes,
+                  const std::string& name, FilePtr file);
+
+// The same for a new file with what `fill` writes into it.
 void publish_file(Filesystem& fs, const DirectoryPtr& directory, NameChanges& changes,
                   const std::string& name, const std::function<void(File&)>& fill);
 

@@ -55,9 +55,9 @@ bool Operation::try_open(MissingDirectory missing) {
   return false;
 }
 
-Operation::Operation(const Location& location, MissingDirectory missing, Worker* worker,
+Operation::Operation(const Location& location, MissingDirectory missing, PoolThreads* threads,
                      const Progress& progress, std::vector<Finding>* findings)
-    : location_(location), worker_(worker), prefix_(location.open_prefix()) {
+    : location_(location), threads_(threads), prefix_(location.open_prefix()) {
   for (int turn = 0; !try_open(missing); ++turn) {
     if (turn == kOpenTurns) {
       refuse(Code::busy, "open volume", location_.directory_path(),
@@ -67,6 +67,11 @@ Operation::Operation(const Location& location, MissingDirectory missing, Worker*
   // It may have waited long for the lock. A directory that it made is undone by nobody yet.
   if (progress && !made_directory_) progress(0, std::nullopt);
   images_.emplace(*location_.fs, directory_, location_.names, progress);
+  if (threads_ != nullptr) {
+    images_->take_clone = [this](const FileStatus& source) {
+      return threads_->precaches.take(location_.vid.text(), source);
+    };
+  }
   sweep(*images_, findings);
   // The directory may be new, or as young as the process that died after making it. Where the order
   // of names is kept, a sync of the directory itself covers its name.
@@ -79,7 +84,7 @@ Operation::Operation(const Location& location, MissingDirectory missing, Worker*
 Operation::~Operation() {
   if (!images_) return;
   auto garbage = images_->changes.take_garbage();
-  if (worker_ != nullptr) worker_->dispose(location_.vid, std::move(garbage));
+  if (threads_ != nullptr) threads_->worker.dispose(location_.vid, std::move(garbage));
 }
 
 bool Operation::remove_directory_if_empty() {

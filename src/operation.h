@@ -11,9 +11,9 @@
 
 #include "src/images.h"
 #include "src/names.h"
+#include "src/pool_threads.h"
 #include "src/recovery.h"
 #include "src/volume_lock.h"
-#include "src/worker.h"
 
 namespace qubes::storage {
 
@@ -48,10 +48,10 @@ class Operation {
  public:
   // Waits for the lock. Throws offline, or not_found where the directory is missing and not made.
   // `progress`, where there is one, is asked whether to go on before anything has been changed.
-  Operation(const Location& location, MissingDirectory missing, Worker* worker,
+  Operation(const Location& location, MissingDirectory missing, PoolThreads* threads,
             const Progress& progress, std::vector<Finding>* findings = nullptr);
 
-  // Hands what was unlinked to the worker, or frees it here if there is none.
+  // Hands what was unlinked to the worker, or frees it here if there are no threads.
   ~Operation();
   Operation(const Operation&) = delete;
   Operation& operator=(const Operation&) = delete;
@@ -72,7 +72,7 @@ class Operation {
   bool try_open(MissingDirectory missing);
 
   const Location& location_;
-  Worker* worker_;
+  PoolThreads* threads_;
   DirectoryPtr prefix_;
   DirectoryPtr directory_;
   bool made_directory_ = false;

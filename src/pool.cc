@@ -164,7 +164,7 @@ void Pool::recover_volume(const std::string& vid, std::vector<Finding>& report) 
   try {
     Location location(context_->fs, context_->config.dir_path,
                       parse_vid(vid, context_->config.prefixes));
-    Operation operation(location, MissingDirectory::refuse, &threads_.worker, nullptr, &found);
+    Operation operation(location, MissingDirectory::refuse, &threads_, nullptr, &found);
     Images& at = operation.images();
     if (at.files.dirty) {
       found.push_back({"", "session " + at.names.dirty, "left: start, stop or discard it"});

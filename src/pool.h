@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "src/pool_context.h"
+#include "src/pool_threads.h"
 #include "src/recovery.h"
 #include "src/volume.h"
 

@@ -9,8 +9,7 @@
 #include <vector>
 
 #include "src/fs/filesystem.h"
-#include "src/job_threads.h"
-#include "src/worker.h"
+#include "src/log.h"
 
 namespace qubes::storage {
 
@@ -30,15 +29,6 @@ struct PoolConfig {
 struct PoolContext {
   PoolConfig config;
   std::shared_ptr<Filesystem> fs;
-};
-
-// The threads of a pool. They belong to the Pool alone, so that no thread can be the last to let
-// go of itself: what runs on them holds no reference to the Pool.
-struct PoolThreads {
-  PoolThreads(Worker::Mode mode, Log log) : worker(mode, std::move(log)) {}
-
-  Worker worker;
-  JobThreads jobs;  // ends first: jobs give the worker work
 };
 
 // Throws offline where the directory of the pool is absent.

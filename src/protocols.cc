@@ -12,17 +12,31 @@ void grow_to(Images& at, File& file, std::uint64_t size_at_least) {
   if (at.fs.status(file).size_bytes < size_at_least) at.fs.set_size(file, size_at_least);
 }
 
-// A clone of `source` with its size, or another.
-void fill_with_clone(Images& at, File& source, File& target,
-                     std::optional<std::uint64_t> size_bytes = std::nullopt) {
-  at.fs.clone(source, target, at.progress);
-  if (size_bytes) at.fs.set_size(target, *size_bytes);
+// A clone of `source`, which is in that state, without a name: made now, or begun by the worker and
+// made complete now.
+FilePtr make_clone(Images& at, File& source, const FileStatus& state, const std::string& for_name) {
+  if (auto begun = at.take_clone ? at.take_clone(state) : std::nullopt;
+      begun && begun->done_bytes > 0) {
+    if (begun->done_bytes < state.size_bytes) {
+      at.fs.clone_shared(source, *begun->file, begun->done_bytes, at.progress);
+    }
+    return std::move(begun->file);
+  }
+  FilePtr file = at.fs.create_unnamed(*at.directory, for_name);
+  at.fs.clone(source, *file, at.progress);
+  return file;
 }
 
-void fill_with_clean(Images& at, File& target,
-                     std::optional<std::uint64_t> size_bytes = std::nullopt) {
+FilePtr clone_clean(Images& at, const std::string& for_name) {
   FilePtr clean = at.open(at.names.clean, Access::read);
-  fill_with_clone(at, *clean, target, size_bytes);
+  return make_clone(at, *clean, *at.files.clean, for_name);
+}
+
+// A clone of C with another size takes the name `name`.
+void publish_resized(Images& at, const std::string& name, std::uint64_t size_bytes) {
+  FilePtr file = clone_clean(at, name);
+  at.fs.set_size(*file, size_bytes);
+  publish(at, name, std::move(file));
 }
 
 // False where it cannot be told: then the states count as two, and both are kept.
@@ -89,8 +103,7 @@ void sync_content(Images& at, const std::string& name) {
 // Makes I, a shorter C. P is renamed before it is cut: cut, it must never pass for C.
 void shrink_clean(Images& at, std::uint64_t size_bytes) {
   if (!at.files.precache_is_valid()) {
-    publish(at, at.names.import, [&](File& file) { fill_with_clean(at, file, size_bytes); });
-    return;
+    return publish_resized(at, at.names.import, size_bytes);
   }
   at.changes.rename(at.names.precache, at.names.import);
   FilePtr file = at.open(at.names.import, Access::read_write);
@@ -98,16 +111,18 @@ void shrink_clean(Images& at, std::uint64_t size_bytes) {
   at.fs.close(std::move(file));
 }
 
-// A session's file that a crash may throw away: never synced.
-void make_unsynced(Images& at, const std::function<void(File&)>& fill) {
+// Makes `file` the session, one that a crash may throw away: never synced.
+void link_unsynced(Images& at, FilePtr file) {
   at.changes.unlink(at.names.dirty);
-  FilePtr file = at.fs.create_unnamed(*at.directory, at.names.dirty);
-  fill(*file);
   at.fs.link_unnamed(*file, *at.directory, at.names.dirty);
   at.fs.close(std::move(file));
 }
 
 }  // namespace
+
+void publish(Images& at, const std::string& name, FilePtr file) {
+  publish_file(at.fs, at.directory, at.changes, name, std::move(file));
+}
 
 void publish(Images& at, const std::string& name, const std::function<void(File&)>& fill) {
   publish_file(at.fs, at.directory, at.changes, name, fill);
@@ -152,10 +167,9 @@ void start_from_clean(Images& at) {
   if (at.files.precache_is_valid()) {
     at.changes.rename(at.names.precache, at.names.dirty);  // D equals C: as if started, or not.
   } else {
-    publish(at, at.names.dirty, [&](File& file) {
-      fill_with_clean(at, file);
-      at.fs.set_mtime(file, at.files.clean->mtime_ns);
-    });
+    FilePtr file = clone_clean(at, at.names.dirty);
+    at.fs.set_mtime(*file, at.files.clean->mtime_ns);
+    publish(at, at.names.dirty, std::move(file));
   }
   at.changes.settle();  // Only now may the guest write: what it syncs must not lose its name.
 }
@@ -163,10 +177,18 @@ void start_from_clean(Images& at) {
 void start_from_source(Images& at, File& source, std::uint64_t size_at_least) {
   at.changes.barrier();  // A dead process may have published the last session: it must be C by now.
   publish(at, at.names.dirty, [&](File& file) {
-    fill_with_clone(at, source, file);
+    at.fs.clone(source, file, at.progress);
     grow_to(at, file, size_at_least);
   });
   at.changes.settle();
+}
+
+void make_clean_private(Images& at) {
+  FilePtr file = clone_clean(at, at.names.clean);
+  at.fs.set_mtime(*file, at.files.clean->mtime_ns);
+  publish(at, at.names.clean, std::move(file));  // The same content, as one inode or another.
+  at.changes.settle();
+  at.rescan();
 }
 
 void start_in_place(Images& at) {
@@ -179,18 +201,36 @@ void start_in_place(Images& at) {
 }
 
 void start_volatile(Images& at, std::uint64_t size_bytes) {
-  make_unsynced(at, [&](File& file) { at.fs.set_size(file, size_bytes); });
+  FilePtr file = at.fs.create_unnamed(*at.directory, at.names.dirty);
+  at.fs.set_size(*file, size_bytes);
+  link_unsynced(at, std::move(file));
 }
 
-// The D comes first and goes last: a C without one looks like an origin's.
-void start_snapshot(Images& at, File& source, const Directory& source_directory,
-                    const std::string& source_clean, std::uint64_t size_at_least) {
+// A C without a D and without a P of a snapshot looks like an origin's: it comes last and goes
+// first. All this may be lost, so nothing is synced.
+void start_snapshot(Images& at, const SnapshotSource& source, File& file,
+                    std::uint64_t size_at_least) {
+  if (at.files.precache_is_of_snapshot() && at.files.clean->same_inode(source.state)) {
+    at.changes.unlink(at.names.dirty);
+    FilePtr precache = at.open(at.names.precache, Access::read_write);
+    grow_to(at, *precache, size_at_least);
+    at.changes.rename(at.names.precache, at.names.dirty);
+    return;
+  }
   at.changes.unlink(at.names.clean);
-  make_unsynced(at, [&](File& file) {
-    fill_with_clone(at, source, file);
-    grow_to(at, file, size_at_least);
-  });
-  at.fs.link(source_directory, source_clean, *at.directory, at.names.clean);
+  at.changes.unlink(at.names.precache);
+  FilePtr clone = make_clone(at, file, source.state, at.names.dirty);
+  grow_to(at, *clone, size_at_least);
+  link_unsynced(at, std::move(clone));
+  at.fs.link(source.directory, source.name, *at.directory, at.names.clean);
+}
+
+void publish_snapshot_precache(Images& at, const SnapshotSource& source, FilePtr clone) {
+  at.changes.unlink(at.names.clean);
+  at.fs.set_mtime(*clone, source.state.mtime_ns + kSnapshotMarkNs);
+  publish(at, at.names.precache, std::move(clone));  // A P without a C is worth nothing yet.
+  at.changes.barrier();                              // No C without its P.
+  at.fs.link(source.directory, source.name, *at.directory, at.names.clean);
 }
 
 void end_unsaved(Images& at) {
@@ -232,7 +272,7 @@ void resize_clean(Images& at, std::uint64_t size_bytes, int revisions_to_keep) {
     at.fs.close(std::move(file));
     at.changes.rename(at.names.precache, at.names.clean);  // The old size, or the new one.
   } else {
-    publish(at, at.names.clean, [&](File& file) { fill_with_clean(at, file, size_bytes); });
+    publish_resized(at, at.names.clean, size_bytes);
   }
   at.changes.settle();  // The new one.
 }
@@ -270,16 +310,13 @@ void prune(Images& at, std::size_t keep) {
   }
 }
 
-void make_precache(Images& at) {
-  if (!at.files.clean || at.files.dirty || at.files.precache) return;
-  FilePtr clean = at.open(at.names.clean, Access::read);
-  publish(at, at.names.precache, [&](File& file) {
-    if (!at.fs.clone_shared(*clean, file)) {
-      refuse(Code::not_supported, "make precache", at.path(at.names.precache),
-             "a copy that shares no blocks would cost as much as the start that it is for");
-    }
-    at.fs.set_mtime(file, at.files.clean->mtime_ns);  // What makes it valid.
-  });
+bool precache_is_wanted(const Images& at) {
+  return at.files.clean && !at.files.dirty && !at.files.precache;
+}
+
+void publish_precache(Images& at, FilePtr clone) {
+  at.fs.set_mtime(*clone, at.files.clean->mtime_ns);  // What makes it valid.
+  publish(at, at.names.precache, std::move(clone));
 }
 
 const Revision* newest_other_revision(Images& at) {

@@ -30,8 +30,9 @@ class SyncFailed : public Error {
               "what was written last may be lost") {}
 };
 
-// Makes a new file `name`, or replaces it, with what `fill` writes into an empty file. Its name is
-// durable after the next settle, its content before that.
+// Makes a new file `name`, or replaces it, of `file`, which has no name, or of what `fill` writes
+// into an empty one. Its name is durable after the next settle, its content before that.
+void publish(Images& at, const std::string& name, FilePtr file);
 void publish(Images& at, const std::string& name, const std::function<void(File&)>& fill);
 
 // Makes `from` (D or I) the committed state, and the state before it the newest revision; removes
@@ -50,11 +51,21 @@ void start_from_source(Images& at, File& source, std::uint64_t size_at_least);
 // Begins a session (there is none) in the committed state itself (snapshots disabled).
 void start_in_place(Images& at);
 
-// Begins a session that is never saved: an empty one, or one that starts from what `source` reads,
-// which is `source_clean` in `source_directory`; C becomes a second name of it.
+// Makes C an inode that has no other name, with the same content.
+void make_clean_private(Images& at);
+
+// The committed state that a snapshot volume starts from.
+struct SnapshotSource {
+  const FileStatus& state;
+  const Directory& directory;
+  const std::string& name;
+};
+
+// Begins a session that is never saved: an empty one, or one that starts from `source`, which
+// `file` reads; C becomes a second name of that.
 void start_volatile(Images& at, std::uint64_t size_bytes);
-void start_snapshot(Images& at, File& source, const Directory& source_directory,
-                    const std::string& source_clean, std::uint64_t size_at_least);
+void start_snapshot(Images& at, const SnapshotSource& source, File& file,
+                    std::uint64_t size_at_least);
 
 // Ends a session that is never saved.
 void end_unsaved(Images& at);
@@ -82,8 +93,12 @@ void remove_all(Images& at);
 void prune(Images& at, std::size_t keep);
 void prune_and_settle(Images& at, std::size_t keep);
 
-// Makes P where it is of use, by reflink only. Losing it is never an error.
-void make_precache(Images& at);
+// P is made where it is of use, by reflink only. Losing it is never an error.
+bool precache_is_wanted(const Images& at);
+void publish_precache(Images& at, FilePtr clone);
+
+// P of a stopped snapshot volume, `clone` of the source; C becomes a second name of that.
+void publish_snapshot_precache(Images& at, const SnapshotSource& source, FilePtr clone);
 
 // The newest revision that is not the committed state itself, neither by inode nor (as the peer's
 // interrupted operations leave it) by content; null where there is none.

@@ -107,7 +107,9 @@ class Sweep {
   // Not where a precache is all there is: then it may be the only copy of something.
   void stale_precache() {
     look_again();
-    if (!at_.files.precache || at_.files.precache_is_valid() || !at_.files.any()) return;
+    const VolumeFiles& files = at_.files;
+    if (!files.precache || !files.any()) return;
+    if (files.precache_is_valid() || files.precache_is_of_snapshot()) return;
     at_.changes.unlink(at_.names.precache);
     note("stale precache " + at_.names.precache, "removed");
   }

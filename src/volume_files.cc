@@ -22,8 +22,16 @@ std::optional<FileStatus> image_status(Filesystem& fs, const Directory& director
 }  // namespace
 
 bool VolumeFiles::precache_is_valid() const {
+  return precache_has_mtime_of_clean_and(0);
+}
+
+bool VolumeFiles::precache_is_of_snapshot() const {
+  return precache_has_mtime_of_clean_and(kSnapshotMarkNs);
+}
+
+bool VolumeFiles::precache_has_mtime_of_clean_and(std::int64_t more_ns) const {
   return clean && precache && precache->size_bytes == clean->size_bytes &&
-         precache->mtime_ns == clean->mtime_ns && precache->link_count == 1;
+         precache->mtime_ns == clean->mtime_ns + more_ns && precache->link_count == 1;
 }
 
 std::uint64_t VolumeFiles::next_revision_number() const {

@@ -35,6 +35,10 @@ struct VolumeFiles {
   // it would let a session write to another file.
   bool precache_is_valid() const;
 
+  // Whether the precache is one that a stopped snapshot volume keeps: a clone of its C, which is a
+  // second name of its source's. Its mark tells it from an origin's, whose C must not be lost.
+  bool precache_is_of_snapshot() const;
+
   // Whether the revision is a second name of the clean image: of a commit or a revert that has not
   // published anything yet, or whose rename the filesystem kept both names of.
   bool is_clean(const Revision& revision) const {
@@ -43,7 +47,13 @@ struct VolumeFiles {
 
   // Throws corrupt where there is none left.
   std::uint64_t next_revision_number() const;
+
+ private:
+  bool precache_has_mtime_of_clean_and(std::int64_t more_ns) const;
 };
+
+// What is added to the mtime of C for the precache of a snapshot volume.
+inline constexpr std::int64_t kSnapshotMarkNs = 1;
 
 // Throws corrupt where one of the four fixed names is not a regular file. A revision or temporary
 // that is none is foreign.

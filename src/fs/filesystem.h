@@ -131,13 +131,17 @@ class Filesystem {
   virtual void link_unnamed(File& file, const Directory& directory, const std::string& name) = 0;
 
   // Makes the content of `target`, which is empty, that of `source`, holes as holes. Shares the
-  // blocks (FICLONE) and returns true; where the kernel says that it cannot (EBADF, EINVAL,
-  // EOPNOTSUPP, ENOTTY, EXDEV), copies and returns false. A `source` that is not a regular file (a
-  // pipe, a device) is read from where it stands to its end.
+  // blocks (FICLONERANGE, in pieces) and returns true; where the kernel says that it cannot (EBADF,
+  // EINVAL, EOPNOTSUPP, ENOTTY, EXDEV), copies and returns false. A `source` that is not a regular
+  // file (a pipe, a device) is read from where it stands to its end.
   virtual bool clone(File& source, File& target, const Progress& progress) = 0;
 
-  // The same, but only by sharing: false, with `target` still empty, where the kernel cannot.
-  virtual bool clone_shared(File& source, File& target) = 0;
+  // The same, but only by sharing, and from byte `from` on: of a clone that was cut short by
+  // `progress`, what it was last told of is there. False, with `target` still empty, where the
+  // kernel cannot. `source` must not change meanwhile; without a `progress` it may: there is but
+  // one piece then, of one moment.
+  virtual bool clone_shared(File& source, File& target, std::uint64_t from,
+                            const Progress& progress) = 0;
 
   // Writes the content of `source`, a regular file, to `target`: a regular file (holes stay holes,
   // what was there is replaced) or a stream (holes as zeros).

@@ -3,9 +3,7 @@
 #include "src/fs/real_filesystem.h"
 
 #include <dirent.h>
-#include <linux/fs.h>
 #include <sys/file.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -14,13 +12,11 @@
 #include "src/fs/error.h"
 #include "src/fs/kind.h"
 #include "src/fs/loop.h"
+#include "src/fs/reflink.h"
 #include "src/fs/unnamed.h"
 
 namespace qubes::storage {
 namespace {
-
-// The number of the request has the size of its argument in it, which is a descriptor.
-static_assert(_IOC_SIZE(FICLONE) == sizeof(int));
 
 constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 
@@ -115,21 +111,6 @@ FilePtr keep_alive(int directory, const char* name, const std::string& path) {
   if (fd) return std::make_unique<RealFile>(std::move(fd), path);
   if (errno == ENOENT || errno == EMFILE || errno == ENFILE || errno == ENOMEM) return nullptr;
   throw_errno(errno, "look at", path);
-}
-
-// False where the kernel says that these two files cannot share blocks.
-bool share_blocks(OpenFile source, OpenFile target) {
-  if (retry([&] { return ::ioctl(target.fd, FICLONE, source.fd); }) == 0) return true;
-  switch (errno) {
-    case EBADF:
-    case EINVAL:
-    case EOPNOTSUPP:
-    case ENOTTY:
-    case EXDEV:
-      return false;
-    default:
-      throw_errno(errno, "clone into", target.path);
-  }
 }
 
 void refuse_other_types(int fd, const std::string& path) {
@@ -272,14 +253,16 @@ class RealFilesystem final : public Filesystem {
   }
 
   bool clone(File& source, File& target, const Progress& progress) override {
-    if (clone_shared(source, target)) return true;
+    if (clone_shared(source, target, 0, progress)) return true;
     copy_to_file(real(source).open(), real(target).open(), progress);
     return false;
   }
 
-  bool clone_shared(File& source, File& target) override {
-    const OpenFile from = real(source).open();
-    return S_ISREG(stat_of(from).st_mode) && share_blocks(from, real(target).open());
+  bool clone_shared(File& source, File& target, std::uint64_t from,
+                    const Progress& progress) override {
+    const OpenFile in = real(source).open();
+    return S_ISREG(stat_of(in).st_mode) &&
+           share_blocks_in_pieces(in, real(target).open(), from, progress);
   }
 
   void copy_out(File& source, File& target, const Progress& progress) override {

@@ -140,9 +140,10 @@ bool FaultingFilesystem::clone(File& source, File& target, const Progress& progr
   may_fail(Call::clone, "clone");
   return inner().clone(source, target, progress);
 }
-bool FaultingFilesystem::clone_shared(File& source, File& target) {
+bool FaultingFilesystem::clone_shared(File& source, File& target, std::uint64_t from,
+                                      const Progress& progress) {
   may_fail(Call::clone, "clone shared");
-  return inner().clone_shared(source, target);
+  return inner().clone_shared(source, target, from, progress);
 }
 bool FaultingFilesystem::same_content(File& a, File& b) {
   may_fail(Call::status, "compare");

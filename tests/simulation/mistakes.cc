@@ -3,8 +3,8 @@
 // peer (notes/peers.md) or by an earlier draft.
 #include <algorithm>
 
-#include "tests/support/forwarding_filesystem.h"
 #include "tests/simulation/mutations.h"
+#include "tests/support/forwarding_filesystem.h"
 
 namespace qubes::storage::simulation {
 namespace {

@@ -271,7 +271,7 @@ bool SimulatedFilesystem::clone(File& source, File& target, const Progress& prog
   return model_.reflink;
 }
 
-bool SimulatedFilesystem::clone_shared(File& source, File& target) {
+bool SimulatedFilesystem::clone_shared(File& source, File& target, std::uint64_t, const Progress&) {
   check_alive();
   if (model_.reflink) copy(source, target);
   return model_.reflink;

@@ -89,7 +89,8 @@ class SimulatedFilesystem final : public Filesystem {
                              const std::string& final_name) override;
   void link_unnamed(File& file, const Directory& directory, const std::string& name) override;
   bool clone(File& source, File& target, const Progress& progress) override;
-  bool clone_shared(File& source, File& target) override;
+  bool clone_shared(File& source, File& target, std::uint64_t from,
+                    const Progress& progress) override;
   void copy_out(File& source, File& target, const Progress& progress) override;
   bool same_content(File& a, File& b) override;
   void set_size(File& file, std::uint64_t size_bytes) override;

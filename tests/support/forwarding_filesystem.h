@@ -60,8 +60,9 @@ class ForwardingFilesystem : public Filesystem {
   bool clone(File& source, File& target, const Progress& progress) override {
     return inner_->clone(source, target, progress);
   }
-  bool clone_shared(File& source, File& target) override {
-    return inner_->clone_shared(source, target);
+  bool clone_shared(File& source, File& target, std::uint64_t from,
+                    const Progress& progress) override {
+    return inner_->clone_shared(source, target, from, progress);
   }
   void copy_out(File& source, File& target, const Progress& progress) override {
     inner_->copy_out(source, target, progress);

@@ -93,10 +93,11 @@ bool RecordingFilesystem::clone(File& source, File& target, const Progress& prog
   note("clone " + name_of(source));
   return inner().clone(source, target, progress) || pretend_reflink_;
 }
-bool RecordingFilesystem::clone_shared(File& source, File& target) {
-  if (pretend_reflink_) return clone(source, target, nullptr);
+bool RecordingFilesystem::clone_shared(File& source, File& target, std::uint64_t from,
+                                       const Progress& progress) {
+  if (pretend_reflink_) return clone(source, target, progress);
   note("clone " + name_of(source));
-  return inner().clone_shared(source, target);
+  return inner().clone_shared(source, target, from, progress);
 }
 void RecordingFilesystem::set_size(File& file, std::uint64_t size_bytes) {
   note("set size " + name_of(file));

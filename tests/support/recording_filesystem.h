@@ -37,7 +37,8 @@ class RecordingFilesystem final : public ForwardingFilesystem {
                              const std::string& final_name) override;
   void link_unnamed(File& file, const Directory& directory, const std::string& name) override;
   bool clone(File& source, File& target, const Progress& progress) override;
-  bool clone_shared(File& source, File& target) override;
+  bool clone_shared(File& source, File& target, std::uint64_t from,
+                    const Progress& progress) override;
   void set_size(File& file, std::uint64_t size_bytes) override;
   void sync(File& file) override;
   void link(const Directory& from_directory, const std::string& from, const Directory& to_directory,

@@ -294,6 +294,45 @@ BOOST_AUTO_TEST_CASE(sessions_that_are_thrown_away_are_never_synced) {
               "unlink volatile-dirty.img\n");
 }
 
+BOOST_AUTO_TEST_CASE(a_snapshot_starts_from_the_precache_that_its_stop_left) {
+  RecordedPool pool(FilesystemKind::btrfs);
+  auto source = pool.created("vm-templates/debian/root");
+  auto snapshot = pool.snapshot("appvms/work/root", "vm-templates/debian/root");
+  snapshot->start();
+  snapshot->stop();
+  pool.take();
+  pool.drain();
+  check_steps(pool,
+              "clone root.img\n"
+              "set mtime unnamed\n"
+              "link unnamed root-precache.img~\n"
+              "sync root-precache.img~\n"
+              "rename root-precache.img~ -> root-precache.img\n"
+              "sync directory work\n"
+              "link root.img -> root.img\n");
+  snapshot->start();
+  check_steps(pool, "rename root-precache.img -> root-dirty.img\n");
+  BOOST_TEST(!snapshot->info().is_outdated);
+}
+
+BOOST_AUTO_TEST_CASE(a_precache_of_an_older_source_is_not_used) {
+  RecordedPool pool(FilesystemKind::xfs);
+  auto source = pool.created("vm-templates/debian/root", 0);
+  auto snapshot = pool.snapshot("appvms/work/root", "vm-templates/debian/root");
+  snapshot->start();
+  snapshot->stop();
+  pool.drain();
+  pool.session(*source, "newer");  // keeps no revision: the old state is the snapshot's alone
+  snapshot->start();
+  check_steps(pool,
+              "unlink root.img\n"
+              "unlink root-precache.img\n"
+              "clone root.img\n"
+              "link unnamed root-dirty.img\n"
+              "link root.img -> root.img\n");
+  BOOST_TEST(pool.read("appvms/work/root", "-dirty.img") == "newer");
+}
+
 BOOST_AUTO_TEST_CASE(an_origin_snapshot_starts_from_its_source_and_keeps_its_own_states) {
   RecordedPool pool(FilesystemKind::xfs);
   auto source = pool.created("vm-templates/debian/root");

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "src/precache_tasks.h"
+
+#include <utility>
+
+#include "src/committed.h"
+#include "src/protocols.h"
+
+namespace qubes::storage {
+namespace {
+
+// The clone, if it is complete and nobody else has taken it.
+FilePtr take_complete(Precaches& precaches, const Location& location, const FileStatus& source) {
+  auto made = precaches.take(location.vid.text(), source);
+  if (!made || made->done_bytes < source.size_bytes) return nullptr;
+  return std::move(made->file);
+}
+
+bool snapshot_precache_is_wanted(const Images& at, const FileStatus& source) {
+  if (at.files.dirty || !at.files.revisions.empty()) return false;
+  return !at.files.precache_is_of_snapshot() || !at.files.clean->same_inode(source);
+}
+
+}  // namespace
+
+void make_precache(const Location& location, Precaches& precaches) {
+  FilePtr clean;
+  FilePtr target;
+  {
+    Operation operation(location, MissingDirectory::refuse, nullptr, nullptr);
+    Images& at = operation.images();
+    if (!precache_is_wanted(at)) return;
+    clean = at.open(at.names.clean, Access::read);
+    target = at.fs.create_unnamed(*at.directory, at.names.precache);
+  }
+  const FileStatus state = location.fs->status(*clean);
+  precaches.make(*location.fs, location.vid.text(), std::move(clean), std::move(target));
+  Operation operation(location, MissingDirectory::refuse, nullptr, nullptr);
+  Images& at = operation.images();
+  FilePtr made = take_complete(precaches, location, state);
+  if (!made || !precache_is_wanted(at) || !same_state(*at.files.clean, state)) return;
+  publish_precache(at, std::move(made));
+}
+
+void make_snapshot_precache(const Location& location, const Location& source,
+                            Precaches& precaches) {
+  Committed committed = open_committed(source, nullptr);
+  FilePtr target;
+  {
+    Operation operation(location, MissingDirectory::refuse, nullptr, nullptr);
+    Images& at = operation.images();
+    if (!snapshot_precache_is_wanted(at, committed.status)) return;
+    target = at.fs.create_unnamed(*at.directory, at.names.precache);
+  }
+  precaches.make(*location.fs, location.vid.text(), std::move(committed.file), std::move(target));
+  Operation operation(location, MissingDirectory::refuse, nullptr, nullptr);
+  Images& at = operation.images();
+  FilePtr made = take_complete(precaches, location, committed.status);
+  if (!made || !snapshot_precache_is_wanted(at, committed.status)) return;
+  auto named = at.fs.status(*committed.directory, source.names.clean);
+  if (!named || !same_state(*named, committed.status)) return;
+  publish_snapshot_precache(at, {committed.status, *committed.directory, source.names.clean},
+                            std::move(made));
+  // The name may have come to mean a newer state between the look and the link.
+  auto linked = at.fs.status(*at.directory, at.names.clean);
+  if (!linked || !same_state(*linked, committed.status)) at.changes.unlink(at.names.clean);
+}
+
+}  // namespace qubes::storage

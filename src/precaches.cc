@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "src/precaches.h"
+
+#include <exception>
+#include <utility>
+
+#include "src/fs/error.h"
+
+namespace qubes::storage {
+namespace {
+
+struct Taken {};  // leads out of the clone
+
+}  // namespace
+
+bool same_state(const FileStatus& a, const FileStatus& b) {
+  return a.same_inode(b) && a.size_bytes == b.size_bytes && a.mtime_ns == b.mtime_ns;
+}
+
+void Precaches::make(Filesystem& fs, const std::string& vid, FilePtr source, FilePtr target) {
+  auto entry = std::make_shared<Entry>();
+  entry->source = fs.status(*source);
+  {
+    std::lock_guard guard(mutex_);
+    entries_[vid] = entry;
+  }
+  std::exception_ptr failure;
+  try {
+    clone(fs, *entry, *source, *target);
+  } catch (...) {
+    failure = std::current_exception();
+    target.reset();
+  }
+  source.reset();  // and its lock, if it has one: see drop_readers
+  {
+    std::lock_guard guard(mutex_);
+    entry->clone.file = std::move(target);
+    entry->is_idle = true;
+    changed_.notify_all();
+  }
+  if (failure) std::rethrow_exception(failure);
+}
+
+void Precaches::clone(Filesystem& fs, Entry& entry, File& source, File& target) {
+  const auto after_piece = [&](std::uint64_t done, std::optional<std::uint64_t>) {
+    std::lock_guard guard(mutex_);
+    entry.clone.done_bytes = done;
+    if (entry.is_taken) throw Taken();
+  };
+  try {
+    if (fs.clone_shared(source, target, 0, after_piece)) {
+      entry.clone.done_bytes = entry.source.size_bytes;
+      return;
+    }
+  } catch (const Taken&) {
+    return;
+  }
+  refuse(Code::not_supported, "make precache", "",
+         "a copy that shares no blocks would cost as much as the start that it is for");
+}
+
+std::optional<Precaches::Clone> Precaches::take(const std::string& vid, const FileStatus& source) {
+  std::unique_lock lock(mutex_);
+  auto found = entries_.find(vid);
+  if (found == entries_.end()) return std::nullopt;
+  const EntryPtr entry = found->second;
+  entries_.erase(found);
+  entry->is_taken = true;
+  if (!same_state(entry->source, source)) return std::nullopt;
+  changed_.wait(lock, [&] { return entry->is_idle; });
+  if (!entry->clone.file) return std::nullopt;
+  return std::move(entry->clone);
+}
+
+void Precaches::drop(const std::string& vid) {
+  std::lock_guard guard(mutex_);
+  auto found = entries_.find(vid);
+  if (found == entries_.end()) return;
+  found->second->is_taken = true;
+  entries_.erase(found);
+}
+
+void Precaches::drop_readers(const FileStatus& source) {
+  std::unique_lock lock(mutex_);
+  for (auto at = entries_.begin(); at != entries_.end();) {
+    const EntryPtr entry = at->second;
+    if (!entry->source.same_inode(source)) {
+      ++at;
+      continue;
+    }
+    entry->is_taken = true;
+    changed_.wait(lock, [&] { return entry->is_idle; });
+    std::erase_if(entries_, [&](const auto& item) { return item.second == entry; });
+    at = entries_.begin();  // others may have come and gone meanwhile
+  }
+}
+
+}  // namespace qubes::storage

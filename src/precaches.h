@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Precaches in the making. The clone of a fragmented image takes seconds, so the worker makes it in
+// pieces and without the volume's lock; an operation that needs such a clone at once takes over
+// what is there.
+#ifndef QUBES_STORAGE_SRC_PRECACHES_H
+#define QUBES_STORAGE_SRC_PRECACHES_H
+
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "src/fs/filesystem.h"
+
+namespace qubes::storage {
+
+// Which inode is cloned, and that nobody has written to it since.
+bool same_state(const FileStatus& a, const FileStatus& b);
+
+class Precaches {
+ public:
+  struct Clone {
+    FilePtr file;  // unnamed
+    std::uint64_t done_bytes = 0;
+  };
+
+  // Clones `source` into `target`, for the volume `vid`, until it is done or taken. Throws what the
+  // clone throws, and not_supported where no blocks can be shared.
+  void make(Filesystem& fs, const std::string& vid, FilePtr source, FilePtr target);
+
+  // What has been made for the volume from a file in this state; it is the caller's from now on. If
+  // it is being made just now, waits for the end of the piece.
+  std::optional<Clone> take(const std::string& vid, const FileStatus& source);
+
+  // Nobody will want what is being made for the volume.
+  void drop(const std::string& vid);
+
+  // Nothing that is being made reads the inode any more when this returns.
+  void drop_readers(const FileStatus& source);
+
+ private:
+  struct Entry {
+    FileStatus source;
+    bool is_taken = false;  // the maker ends after the piece
+    bool is_idle = false;   // the maker has let go
+    Clone clone;
+  };
+  using EntryPtr = std::shared_ptr<Entry>;
+
+  void clone(Filesystem& fs, Entry& entry, File& source, File& target);
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::string, EntryPtr> entries_;  // by vid
+};
+
+}  // namespace qubes::storage
+
+#endif

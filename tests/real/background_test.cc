@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Precaches that are still being made, on real filesystems, with real threads.
+#include <sys/stat.h>
+
+#include <boost/test/data/test_case.hpp>
+#include <boost/test/unit_test.hpp>
+#include <condition_variable>
+#include <fstream>
+#include <future>
+#include <mutex>
+
+#include "src/fs/real_filesystem.h"
+#include "src/pool.h"
+#include "tests/support/forwarding_filesystem.h"
+#include "tests/support/loop_mount.h"
+
+namespace qubes::storage {
+namespace {
+
+const FilesystemKind kReflinking[] = {FilesystemKind::xfs, FilesystemKind::btrfs};
+constexpr std::uint64_t kSize = 512 << 20;  // several pieces
+const char* const kOrigin = "vm-templates/deb/root";
+const char* const kSnapshot = "appvms/work/root";
+
+// Holds each shared clone after its first piece until it is let go, and counts what is made.
+class HoldingFilesystem final : public ForwardingFilesystem {
+ public:
+  HoldingFilesystem() : ForwardingFilesystem(real_filesystem()) {}
+
+  bool clone_shared(File& source, File& target, std::uint64_t from,
+                    const Progress& progress) override {
+    bool is_first = from == 0;
+    return inner().clone_shared(source, target, from, [&](std::uint64_t done, auto total) {
+      if (std::exchange(is_first, false)) hold();
+      progress(done, total);
+    });
+  }
+
+  FilePtr create_unnamed(const Directory& directory, const std::string& final_name) override {
+    std::lock_guard guard(mutex_);
+    ++made_;
+    return inner().create_unnamed(directory, final_name);
+  }
+
+  void begin_to_hold() {
+    std::lock_guard guard(mutex_);
+    holds_ = true;
+    made_ = 0;
+  }
+  void wait_until_held() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return is_held_; });
+  }
+  void let_go() {
+    std::lock_guard guard(mutex_);
+    holds_ = false;
+    changed_.notify_all();
+  }
+  int made() {
+    std::lock_guard guard(mutex_);
+    return made_;
+  }
+
+ private:
+  void hold() {
+    std::unique_lock lock(mutex_);
+    is_held_ = holds_;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return !holds_; });
+    is_held_ = false;
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool holds_ = false;
+  bool is_held_ = false;
+  int made_ = 0;
+};
+
+struct Background {
+  explicit Background(FilesystemKind kind) : disk(kind), fs(std::make_shared<HoldingFilesystem>()) {
+    PoolConfig config;
+    config.dir_path = disk.path() + "/pool";
+    pool = std::make_unique<Pool>(config, fs, Worker::Mode::thread);
+    pool->setup();
+    VolumeConfig of_origin;
+    of_origin.size_bytes = kSize;
+    of_origin.save_on_stop = true;
+    origin = pool->volume(kOrigin, of_origin);
+    VolumeConfig of_snapshot;
+    of_snapshot.snap_on_start = true;
+    of_snapshot.source = kOrigin;
+    snapshot = pool->volume(kSnapshot, of_snapshot);
+    origin->create();
+    session("one");
+    pool->drain();
+  }
+
+  void session(const std::string& text) {
+    origin->start();
+    std::fstream(file(kOrigin, "-dirty.img"), std::ios::in | std::ios::out) << text;
+    origin->stop();
+  }
+
+  std::string file(const std::string& vid, const std::string& ending) const {
+    return disk.path() + "/pool/" + vid + ending;
+  }
+
+  std::string text(const std::string& vid, const std::string& ending) const {
+    std::string found(3, '\0');
+    std::ifstream(file(vid, ending)).read(found.data(), 3);
+    return found;
+  }
+
+  test::LoopMount disk;
+  std::shared_ptr<HoldingFilesystem> fs;
+  std::unique_ptr<Pool> pool;
+  std::shared_ptr<Volume> origin;
+  std::shared_ptr<Volume> snapshot;
+};
+
+ino_t inode_of(const std::string& path) {
+  struct stat status {};
+  BOOST_REQUIRE_MESSAGE(::stat(path.c_str(), &status) == 0, path);
+  return status.st_ino;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(background)
+
+BOOST_DATA_TEST_CASE(a_start_takes_over_a_half_made_precache, kReflinking, kind) {
+  Background at(kind);
+  at.session("two");
+  at.pool->drain();
+  at.fs->begin_to_hold();
+  at.session("six");  // begins with the precache; its stop has another made
+  at.fs->wait_until_held();
+  auto start = std::async(std::launch::async, [&] { at.origin->start(); });
+  // It waits for the end of the piece. Should it come later than this, it takes over more.
+  BOOST_TEST((start.wait_for(std::chrono::milliseconds(50)) == std::future_status::timeout));
+  at.fs->let_go();
+  start.get();
+  BOOST_TEST(at.fs->made() == 1);
+  BOOST_TEST(at.text(kOrigin, "-dirty.img") == "six");
+  BOOST_TEST(at.origin->info().size_bytes.value() == kSize);
+  at.origin->stop();
+  at.pool->drain();
+  BOOST_TEST(at.origin->revisions().size() == 1u);  // nothing was written: none more
+}
+
+BOOST_DATA_TEST_CASE(a_commit_does_not_wait_for_a_precache_in_the_making, kReflinking, kind) {
+  Background at(kind);
+  at.fs->begin_to_hold();
+  at.session("two");
+  at.fs->wait_until_held();
+  at.origin->revert(0);
+  BOOST_TEST(at.text(kOrigin, ".img") == "one");
+  at.fs->let_go();
+  at.pool->drain();
+  BOOST_TEST(at.text(kOrigin, "-precache.img") == "one");
+}
+
+BOOST_DATA_TEST_CASE(a_snapshot_starts_by_a_rename, kReflinking, kind) {
+  Background at(kind);
+  at.snapshot->start();
+  at.snapshot->stop();
+  at.pool->drain();
+  const ino_t precache = inode_of(at.file(kSnapshot, "-precache.img"));
+  at.snapshot->start();
+  BOOST_TEST(inode_of(at.file(kSnapshot, "-dirty.img")) == precache);
+  BOOST_TEST(at.text(kSnapshot, "-dirty.img") == "one");
+  BOOST_TEST(!at.snapshot->info().is_outdated);
+  at.session("two");
+  BOOST_TEST(at.snapshot->info().is_outdated);
+  at.snapshot->stop();
+  at.pool->drain();
+  at.session("six");
+  at.snapshot->start();
+  BOOST_TEST(at.text(kSnapshot, "-dirty.img") == "six");
+}
+
+BOOST_DATA_TEST_CASE(a_start_in_place_is_not_kept_out_by_a_precache_in_the_making, kReflinking,
+                     kind) {
+  Background at(kind);
+  at.snapshot->start();
+  at.origin->set_revisions_to_keep(-1);
+  at.fs->begin_to_hold();
+  at.snapshot->stop();
+  at.fs->wait_until_held();
+  auto start = std::async(std::launch::async, [&] { at.origin->start(); });
+  BOOST_TEST((start.wait_for(std::chrono::milliseconds(50)) == std::future_status::timeout));
+  at.fs->let_go();
+  start.get();
+  BOOST_TEST(at.origin->info().is_started);
+  at.pool->drain();
+  BOOST_CHECK_THROW(at.snapshot->start(), Error);  // nothing is committed now
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace qubes::storage
