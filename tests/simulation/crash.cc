@@ -199,6 +199,15 @@ std::string describe_names(const Disk& before, const CrashState& state) {
   return text;
 }
 
+std::string describe_files(const Disk& disk) {
+  std::string text = "    what is there after it:";
+  for (const Entry& entry : disk.memory) {
+    const Inode& inode = disk.inodes[entry.inode];
+    if (!inode.is_directory) text += ' ' + info(entry.name).text + ' ' + inode.now.text();
+  }
+  return text + '\n';
+}
+
 }  // namespace
 
 void for_each_crash(const Disk& disk, const CrashModel& model,
@@ -209,8 +218,13 @@ void for_each_crash(const Disk& disk, const CrashModel& model,
 }
 
 std::string describe(const Disk& before, const CrashState& state) {
-  if (state.kind == CrashKind::process_death) return "    the process dies; memory stays\n";
-  std::string text = "    the power is cut\n" + describe_names(before, state);
+  if (state.kind == CrashKind::process_death) {
+    return "  THE PROCESS DIES: memory stays, with what is not durable yet\n";
+  }
+  std::string text = "  THE POWER IS CUT";
+  text += before.pending.empty() ? ": all names were durable\n"
+                                 : ", with these changes of names on their way:\n";
+  text += describe_names(before, state);
   for (InodeNumber i = 1; i < before.inodes.size(); ++i) {
     const Inode& inode = before.inodes[i];
     if (!inode.is_dirty()) continue;
@@ -223,7 +237,7 @@ std::string describe(const Disk& before, const CrashState& state) {
             inode.now.text() + ", left is " + state.disk.inodes[i].now.text() + ", mtime " +
             (state.disk.inodes[i].mtime_ns == inode.mtime_ns ? "new" : "old") + "\n";
   }
-  return text;
+  return text + describe_files(state.disk);
 }
 
 }  // namespace qubes::storage::simulation

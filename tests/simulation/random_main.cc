@@ -8,6 +8,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/simulation/faulting_filesystem.h"
@@ -80,9 +81,19 @@ class OneFault final : public Mutation {
   mutable bool loses_content_ = false;
 };
 
+// What happens up to that crash, and what a recovery makes of it.
+std::string narration_to(const Scenario& scenario, const CrashModel& model, const World& world,
+                         const Act& act, std::uint32_t crash) {
+  Visit visit(scenario, model, world, act, nullptr);
+  visit.narrated_crash = crash;
+  visit.on_crash = [](std::uint32_t, const World&) {};
+  visit.run();
+  return visit.narration();
+}
+
 // Every crash of the operation is checked; the one that was chosen is where it goes on.
 std::optional<Failure> step(const Scenario& scenario, const CrashModel& model, World& world,
-                            const Choice& choice, std::string& trace) {
+                            const Choice& choice, std::string* trace) {
   std::vector<Act> acts;
   for (const Act& act : operations(scenario)) {
     if (Visit(scenario, model, world, act, nullptr).makes_sense()) acts.push_back(act);
@@ -93,26 +104,37 @@ std::optional<Failure> step(const Scenario& scenario, const CrashModel& model, W
   Visit visit(scenario, model, world, act, &fault);
   visit.has_fault = [&fault] { return fault.has_fired(); };
   std::optional<Failure> failure;
-  std::vector<World> crashed;
-  visit.on_complaint = [&](std::uint32_t, const std::string& complaint) {
-    if (!failure) failure = Failure{complaint, ""};
+  std::uint32_t narrated = 0;
+  std::vector<std::pair<std::uint32_t, World>> crashed;
+  visit.on_complaint = [&](std::uint32_t crash, const std::string& complaint) {
+    if (failure) return;
+    failure = Failure{complaint, ""};
+    narrated = crash;
   };
   if (choice.fault == 0) {
-    visit.on_crash = [&](std::uint32_t, World after) {
-      if (choice.crash != 0) crashed.push_back(std::move(after));
+    visit.on_crash = [&](std::uint32_t crash, World after) {
+      if (choice.crash != 0) crashed.emplace_back(crash, std::move(after));
     };
   }
   visit.run();
   if (fault.loses_content()) return std::nullopt;
-  trace += visit.narration();
-  if (fault.has_fired()) trace += "    (" + fault.what() + ")\n";
-  if (failure) return failure;
-  if (crashed.empty()) {
-    world = visit.result();
+  World next;
+  if (failure) {
+    // nothing comes after it
+  } else if (crashed.empty()) {
+    next = visit.result();
   } else {
-    world = crashed[choice.crash % crashed.size()];
-    trace += "    (a crash)\n";
+    auto& [crash, after] = crashed[choice.crash % crashed.size()];
+    narrated = crash;
+    next = std::move(after);
   }
+  if (trace != nullptr) {
+    *trace +=
+        narrated == 0 ? visit.narration() : narration_to(scenario, model, world, act, narrated);
+    if (fault.has_fired()) *trace += "    (" + fault.what() + ")\n";
+  }
+  if (failure) return failure;
+  world = std::move(next);
   if (world.disk.pending.size() > kPendingMax) {
     world.disk.durable = world.disk.memory;
     world.disk.pending.clear();
@@ -121,12 +143,14 @@ std::optional<Failure> step(const Scenario& scenario, const CrashModel& model, W
   return std::nullopt;
 }
 
+enum class Trace { none, full };
+
 std::optional<Failure> run(const Scenario& scenario, const CrashModel& model,
-                           const std::vector<Choice>& choices) {
+                           const std::vector<Choice>& choices, Trace wanted = Trace::none) {
   World world{initial_disk(scenario), std::vector<VolumeModel>(scenario.volumes.size())};
   std::string trace = "scenario " + scenario.name + ", filesystem " + model.name + '\n';
   for (const Choice& choice : choices) {
-    auto failure = step(scenario, model, world, choice, trace);
+    auto failure = step(scenario, model, world, choice, wanted == Trace::full ? &trace : nullptr);
     if (failure) return Failure{failure->complaint, trace};
     Explorer::to_normal_form(scenario, world);
   }
@@ -170,7 +194,7 @@ int main(int argc, char** argv) {
         if (!run(scenario, model, choices)) continue;
         ++failures;
         const auto less = shrunk(scenario, model, choices);
-        const auto failure = run(scenario, model, less);
+        const auto failure = run(scenario, model, less, Trace::full);
         std::printf("VIOLATION, %zu of %zu operations\n%s    %s\nrepeat: %s %u 1 %zu\n",
                     less.size(), steps, failure->trace.c_str(), failure->complaint.c_str(), argv[0],
                     seed, steps);

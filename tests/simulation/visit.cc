@@ -63,7 +63,7 @@ bool Visit::makes_sense() const {
 }
 
 void Visit::narrate(const std::string& line) {
-  if (crash_ <= narrated_crash || narrated_crash == 0) narration_ += line + '\n';
+  if (crash_ < narrated_crash || narrated_crash == 0) narration_ += line + '\n';
 }
 
 void Visit::complain(std::uint32_t crash, const std::string& complaint) {
@@ -122,7 +122,7 @@ void Visit::run() {
 }
 
 void Visit::perform(const Step& step, const std::function<void()>& act) {
-  narrate("    " + step.text());
+  narrate((is_answered_ ? "    later: " : "    ") + step.text());
   steps.push_back(step.text());
   act();
   try_crashes();

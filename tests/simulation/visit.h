@@ -37,7 +37,7 @@ class Visit final : public StepObserver {
   // had died. Asked when it has answered, and when the background work is done.
   std::function<bool()> has_fault;
 
-  std::uint32_t narrated_crash = 0;  // the one that narration() ends with
+  std::uint32_t narrated_crash = 0;  // the one that narration() ends with, and its recovery
   std::string narration() const { return narration_; }
   // Every step that was made, without the narration.
   std::vector<std::string> steps;
@@ -54,6 +54,7 @@ class Visit final : public StepObserver {
   void crashed(CrashState& state);
   bool is_new(const CrashState& state);
   std::string recovered(const CrashState& state, World& after);
+  std::string unexpected(const State& found, std::size_t volume) const;
   std::string judge(const CrashState& state, std::size_t volume, const Disk& recovered,
                     VolumeModel& model) const;
   VolumeModel model_after(const CrashState& state, std::size_t volume, State found,
@@ -83,6 +84,7 @@ class Visit final : public StepObserver {
   bool is_good_ = false;
   std::optional<World> after_fault_;
   std::string narration_;
+  std::string recovery_;  // the steps of the last one
 };
 
 }  // namespace qubes::storage::simulation

@@ -2,18 +2,36 @@
 // The crashes of one operation: each is recovered at once, and what comes out is compared with what
 // is owed.
 #include <algorithm>
+#include <set>
 
 #include "tests/simulation/visit.h"
 #include "tests/simulation/world_bytes.h"
 
 namespace qubes::storage::simulation {
+namespace {
+
+// Writes down what a recovery does.
+class Steps final : public StepObserver {
+ public:
+  explicit Steps(std::string& text) : text_(text) {}
+  void perform(const Step& step, const std::function<void()>& act) override {
+    text_ += "    " + step.text() + '\n';
+    act();
+  }
+
+ private:
+  std::string& text_;
+};
+
+}  // namespace
 
 void Visit::try_crashes() {
   if (!on_crash) return;
   for_each_crash(fs_->disk(), model_, [this](CrashState& state) {
     ++crash_;
     crashed(state);
-    if (crash_ == narrated_crash) narration_ += describe(fs_->disk(), state);
+    if (crash_ != narrated_crash) return;
+    narration_ += describe(fs_->disk(), state) + "  recover\n" + recovery_;
   });
 }
 
@@ -74,6 +92,9 @@ void Visit::crashed(CrashState& state) {
 
 std::string Visit::recovered(const CrashState& state, World& after) {
   auto fs = std::make_shared<SimulatedFilesystem>(state.disk, model_);
+  recovery_.clear();
+  Steps steps_of_recovery(recovery_);
+  if (crash_ == narrated_crash) fs->observe(&steps_of_recovery);
   const Answer answer = simulation::run(fs, fs, scenario_, {Verb::recover, 0, 0}, nullptr);
   if (!answer.is_ok) return "recover fails: " + answer.message;
   for (std::size_t i = 0; i < scenario_.volumes.size(); ++i) {
@@ -114,19 +135,23 @@ std::string Visit::judge(const CrashState& state, std::size_t volume, const Disk
     for (const State& wanted : beliefs_[volume]) matched.push_back(&wanted);
     found.maybe_written = found.session.has_value();  // whichever state it was started from
   }
-  if (matched.empty()) {
-    std::string text = "found " + found.text() + "\n      expected";
-    for (std::size_t i = 0; i < beliefs_[volume].size(); ++i) {
-      text += (i == 0 ? " " : "\n            or ") + beliefs_[volume][i].text();
-    }
-    for (const Revision& ghost : ghosts_[volume]) {
-      text += "\n            and perhaps revision " + std::to_string(ghost.number) +
-              ghost.content.text();
-    }
-    return text;
-  }
+  if (matched.empty()) return unexpected(found, volume);
   model = model_after(state, volume, found, matched);
   return "";
+}
+
+std::string Visit::unexpected(const State& found, std::size_t volume) const {
+  std::string text = "found " + found.text();
+  std::set<std::string> listed;
+  for (const State& wanted : beliefs_[volume]) {
+    if (!listed.insert(wanted.text()).second) continue;
+    text += (listed.size() == 1 ? "\n      expected " : "\n            or ") + wanted.text();
+  }
+  for (const Revision& ghost : ghosts_[volume]) {
+    text +=
+        "\n            and perhaps revision " + std::to_string(ghost.number) + ghost.content.text();
+  }
+  return text;
 }
 
 VolumeModel Visit::model_after(const CrashState& state, std::size_t volume, State found,
