@@ -177,6 +177,7 @@ class Swapped final : public Mutation {
 std::string operation_of(Verb verb) {
   if (verb == Verb::start_at_once) return name_of(Verb::start);
   if (verb == Verb::revert_oldest) return name_of(Verb::revert);
+  if (verb == Verb::import_cancelled) return name_of(Verb::import);
   return name_of(verb);
 }
 

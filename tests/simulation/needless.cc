@@ -16,13 +16,19 @@ struct Reason {
 
 constexpr Reason kReasons[] = {
     // The making of a file that has no name yet, or a temporary one.
-    {".*: \"name (T of )?[CDIP]\" before \"(set (size|mtime) of [CDIP]|clone C)\"",
-     "a temporary, a session that is never synced, or an import that nobody holds: swept, or "
-     "made anew, whatever is in it"},
-    {".*: \"set mtime of [DP]\" before \"clone C\"",
-     "both come before the sync, and nobody reads the file until then"},
-    {".*: \"(clone C|set size of [CDI])\" before \"(sync directory after .*|unlink [DPR])\"",
+    {".*: \"name T of ([CDP])\" before \"(set (size|mtime) of \\1|clone C)\"",
+     "a temporary: swept, whatever is in it; the sync and the name come after both"},
+    {"start: \"name D\" before \"(set size of D|clone C)\"",
+     "of a volatile or a snapshot, whose session a crash may throw away"},
+    {"import: \"name I\" before \"set size of I\"",
+     "an import that nobody holds: swept, whatever is in it"},
+    {".*: \"set mtime of P\" before \"clone C\"",
+     "the clone sets the time anew: a precache that is not valid is only slower"},
+    {".*: \"clone C\" before \"(sync directory after .*|unlink [DPR])\"",
      "work on a file without a name changes nothing that is there"},
+    {"(create: \"set size of C|import: \"set size of I|start: \"set size of D)\" before "
+     "\"(sync directory after .*|unlink D)\"",
+     "the same"},
     {".*: without \"(name T of P|set mtime of P)\"",
      "no precache, or none that is valid: only slower"},
     // Changes of which either may be the first.
@@ -33,7 +39,7 @@ constexpr Reason kReasons[] = {
      "all of it goes, and the committed state goes last"},
     {"remove: \"unlink C\" before \"unlink P\"",
      "a precache that is left alone is no volume, and is removed with the next one of the name"},
-    {"remove: \"remove directory\" before .*",
+    {"remove: \"remove directory\" before \"(unlink [CDP]|sync directory after .*)\"",
      "a directory that is not empty stays; one that is may stay"},
     {"stop: \"unlink D\" before \"unlink C\"",
      "of a snapshot, which the next start makes anew, from whatever is left"},
@@ -48,8 +54,8 @@ constexpr Reason kReasons[] = {
      "nothing that the barrier is for was changed before it here: there is no precache, and no "
      "revision is kept"},
     // Where the operation itself changed nothing before the sync: it is for a process that died.
-    {"(stop|import): (without \"sync directory after sync [DI]\"|\"rename [DI] -> C\" "
-     "before \"sync directory after sync [DI]\")",
+    {"stop: (without \"sync directory after sync D\"|\"rename D -> C\" before \"sync directory "
+     "after sync D\")",
      "names of a dead process alone do not need the barrier; those that it shields have a row of "
      "their own: after \"unlink P\", after \"link C -> R\""},
     {"remove: (without \"sync directory after nothing\"|\"unlink C\" before \"sync "
@@ -71,8 +77,10 @@ constexpr Reason kReasons[] = {
     {"(?!grow).*: \".*\" before \"sync directory after sweep (D|R|R -> C|P)\"", "the same"},
     {"grow: \"set size of P\" before \"sync directory after sweep .*\"",
      "a precache of another size is not valid"},
-    {"import cancelled: .*",
-     "a cancelled import promises nothing, and what is left of it is swept"},
+    {"import: (without \"(remove directory|sync directory after (name I|remove directory))\"|"
+     "\"sync directory after (name I|remove directory)\" before \".*\")",
+     "of an import that is cancelled, which promises nothing: what is left is swept, or is an "
+     "empty directory. These lines are those of remove, where they are needed"},
 };
 
 }  // namespace
