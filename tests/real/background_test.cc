@@ -9,18 +9,18 @@
 #include <future>
 #include <mutex>
 
+#include "src/fs/error.h"
 #include "src/fs/real_filesystem.h"
 #include "src/pool.h"
 #include "tests/support/forwarding_filesystem.h"
 #include "tests/support/loop_mount.h"
 
-namespace qubes::storage {
-namespace {
+namespace qubes::storage::test::background {
 
-const FilesystemKind kReflinking[] = {FilesystemKind::xfs, FilesystemKind::btrfs};
+constexpr FilesystemKind kReflinking[] = {FilesystemKind::xfs, FilesystemKind::btrfs};
 constexpr std::uint64_t kSize = 512 << 20;  // several pieces
-const char* const kOrigin = "vm-templates/deb/root";
-const char* const kSnapshot = "appvms/work/root";
+constexpr const char* kOrigin = "vm-templates/deb/root";
+constexpr const char* kSnapshot = "appvms/work/root";
 
 // Holds each shared clone after its first piece until it is let go, and counts what is made.
 class HoldingFilesystem final : public ForwardingFilesystem {
@@ -112,20 +112,18 @@ struct Background {
     return found;
   }
 
-  test::LoopMount disk;
+  LoopMount disk;
   std::shared_ptr<HoldingFilesystem> fs;
   std::unique_ptr<Pool> pool;
   std::shared_ptr<Volume> origin;
   std::shared_ptr<Volume> snapshot;
 };
 
-ino_t inode_of(const std::string& path) {
+static ino_t inode_of(const std::string& path) {
   struct stat status {};
   BOOST_REQUIRE_MESSAGE(::stat(path.c_str(), &status) == 0, path);
   return status.st_ino;
 }
-
-}  // namespace
 
 BOOST_AUTO_TEST_SUITE(background)
 
@@ -199,4 +197,4 @@ BOOST_DATA_TEST_CASE(a_start_in_place_is_not_kept_out_by_a_precache_in_the_makin
 
 BOOST_AUTO_TEST_SUITE_END()
 
-}  // namespace qubes::storage
+}  // namespace qubes::storage::test::background

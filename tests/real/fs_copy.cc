@@ -51,8 +51,8 @@ BOOST_AUTO_TEST_CASE(clone_shared_leaves_the_target_empty_where_it_cannot) {
   const FilePtr source = ext4.make("source", "content");
   const FilePtr near = ext4.make("target", "");
   const FilePtr far = xfs.make("target", "");
-  BOOST_TEST(!ext4.fs->clone_shared(*source, *near));
-  BOOST_TEST(!ext4.fs->clone_shared(*source, *far));
+  BOOST_TEST(!ext4.fs->clone_shared(*source, *near, 0, nullptr));
+  BOOST_TEST(!ext4.fs->clone_shared(*source, *far, 0, nullptr));
   BOOST_TEST(size_of(ext4 / "target") == 0u);
   BOOST_TEST(size_of(xfs / "target") == 0u);
 }

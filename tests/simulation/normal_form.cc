@@ -144,14 +144,19 @@ class Normalizer {
     }
   }
 
+  // What marks the precache of a snapshot volume stays a mark.
+  static std::int64_t mark_of(std::int64_t time_ns) { return (time_ns - kFirstTimeNs) % kTickNs; }
+
   void meet(std::int64_t time_ns) {
+    time_ns -= mark_of(time_ns);
     if (time_ns == disk_.now_ns) return;
     if (std::find(times_.begin(), times_.end(), time_ns) == times_.end()) times_.push_back(time_ns);
   }
 
   std::int64_t renamed_time(std::int64_t time_ns) const {
-    const auto rank = std::find(times_.begin(), times_.end(), time_ns) - times_.begin();
-    return kFirstTimeNs + rank * kTickNs;
+    const std::int64_t mark = mark_of(time_ns);
+    const auto rank = std::find(times_.begin(), times_.end(), time_ns - mark) - times_.begin();
+    return kFirstTimeNs + rank * kTickNs + mark;
   }
 
   // The ctime counts only under the name of a session; any other inode gets a new one with that
@@ -232,11 +237,13 @@ static_assert(std::has_unique_object_representations_v<PackedInode>);
 static_assert(std::has_unique_object_representations_v<PackedChange>);
 static_assert(std::has_unique_object_representations_v<Entry>);
 
+// With the mark of a snapshot volume's precache, which is 1 ns.
 std::uint8_t ticks(std::int64_t time_ns) {
-  return static_cast<std::uint8_t>((time_ns - kFirstTimeNs) / kTickNs);
+  const std::int64_t since = time_ns - kFirstTimeNs;
+  return static_cast<std::uint8_t>(since / kTickNs * 2 + since % kTickNs);
 }
 std::int64_t from_ticks(std::uint8_t value) {
-  return kFirstTimeNs + value * kTickNs;
+  return kFirstTimeNs + value / 2 * kTickNs + value % 2;
 }
 
 }  // namespace

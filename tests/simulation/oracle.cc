@@ -54,6 +54,19 @@ std::vector<Content> contents_of(const State& state, Optional optional) {
   return contents;
 }
 
+// Stopped, it may keep a precache: a clone of the state that its own clean name is a link to, with
+// an mtime that says so.
+std::string leftovers_of_snapshot(const Seen& seen) {
+  if (!seen.precache) return seen.clean && !seen.dirty ? "left over: a link to a state" : "";
+  if (seen.dirty) return "left over: a precache beside a session";
+  if (!seen.clean) return "left over: a precache of nothing";
+  if (seen.precache->mtime_ns != seen.clean->mtime_ns + 1) return "left over: a stale precache";
+  if (seen.precache->content != seen.clean->content) {
+    return "a precache that passes for valid holds something else";
+  }
+  return "";
+}
+
 }  // namespace
 
 const char* name_of(Verb verb) {
@@ -105,7 +118,10 @@ State read_state(const VolumeSpec& spec, const Seen& seen) {
 std::string leftovers(const VolumeSpec& spec, const Seen& seen) {
   if (!seen.temporaries.empty()) return "left over: " + info(seen.temporaries.front().name).text;
   if (seen.import) return "left over: an import that nobody holds";
-  if (!spec.is_saved()) return seen.precache ? "left over: a precache" : "";
+  if (!spec.is_saved())
+    return spec.kind == Kind::snapshot ? leftovers_of_snapshot(seen)
+           : seen.precache             ? "left over: a precache"
+                                       : "";
   if (seen.clean && seen.dirty && seen.clean->inode == seen.dirty->inode) {
     return "the session is the committed state itself";
   }

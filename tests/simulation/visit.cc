@@ -201,7 +201,7 @@ std::string Visit::judge_result() {
 std::string Visit::judge_link(const VolumeSpec& spec, const Seen& seen) const {
   if (spec.kind != Kind::snapshot || is_refused_) return "";
   const bool had_session = world_.models[act_.volume].now.session.has_value();
-  if (act_.verb == Verb::stop && had_session && seen.clean) {
+  if (act_.verb == Verb::stop && had_session && seen.clean && !seen.precache) {
     return "a snapshot that was stopped still has a link to a state";
   }
   if (act_.verb != Verb::start) return "";

@@ -304,7 +304,6 @@ BOOST_AUTO_TEST_CASE(a_snapshot_starts_from_the_precache_that_its_stop_left) {
   pool.drain();
   check_steps(pool,
               "clone root.img\n"
-              "set mtime unnamed\n"
               "link unnamed root-precache.img~\n"
               "sync root-precache.img~\n"
               "rename root-precache.img~ -> root-precache.img\n"
