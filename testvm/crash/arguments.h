@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// `--name value` on the command line of the rig's programs, up to `--` or the first other word.
+// `--name value` on the command line of the rig's programs, up to `--` or the first other word; and
+// what comes in files of lines.
 #ifndef QUBES_STORAGE_TESTVM_CRASH_ARGUMENTS_H
 #define QUBES_STORAGE_TESTVM_CRASH_ARGUMENTS_H
 
 #include <cstdint>
+#include <fstream>
 #include <map>
 #include <stdexcept>
 #include <string>
@@ -45,6 +47,14 @@ class Arguments {
  private:
   std::map<std::string, std::string> named_;
 };
+
+inline std::vector<std::string> lines_of(const std::string& path) {
+  std::vector<std::string> lines;
+  std::ifstream file(path);
+  if (!file) throw std::invalid_argument("cannot read " + path);
+  for (std::string line; std::getline(file, line);) lines.push_back(line);
+  return lines;
+}
 
 }  // namespace qubes::storage::crash
 

@@ -15,6 +15,8 @@ using simulation::State;
 using simulation::Verb;
 using simulation::VolumeSpec;
 
+using States = std::vector<State>;
+
 constexpr std::size_t kStoryMarks = 12;
 
 bool starts_with(const std::string& text, const std::string& start) {
@@ -92,14 +94,17 @@ History History::of(const std::vector<std::string>& marks) {
 
 History History::from(const std::vector<VolumeSpec>& volumes, const std::vector<State>& found) {
   History history;
-  history.volumes_ = volumes;
-  history.now_ = found;
-  history.ghosts_.resize(volumes.size());
-  for (State& state : history.now_) {
-    state.maybe_written = state.session.has_value();  // nobody knows
-    history.chunks_.push_back(chunks_of(state));
-  }
+  for (const VolumeSpec& spec : volumes) history.add("volume " + text_of(spec));
+  for (std::size_t i = 0; i < found.size(); ++i) history.take({i, found[i]});
   return history;
+}
+
+void History::take(const Found& found) {
+  if (found.volume >= volumes_.size()) throw std::invalid_argument("a mark of an unknown volume");
+  State& now = now_[found.volume];
+  now = found.state;
+  now.maybe_written = now.session.has_value();  // nobody knows
+  chunks_[found.volume] = chunks_of(now);
 }
 
 void History::add(const std::string& mark) {
@@ -114,6 +119,10 @@ void History::add(const std::string& mark) {
     begin(parse_act(mark.substr(6)));
   } else if (starts_with(mark, "done ")) {
     done(parse_answer(mark.substr(5)));
+  } else if (starts_with(mark, "found ")) {
+    take(parse_found(mark.substr(6)));
+  } else if (starts_with(mark, "wrong ")) {
+    complaint_ = mark.substr(6);
   } else if (mark == "ready") {
     ready_at_ = marks_.size();
   } else if (mark != "end") {
@@ -137,6 +146,17 @@ Expectation History::expected(const Act& act) const {
   if (act.verb == Verb::write && now_[act.volume].session) {
     for (State& state : expected.after) state.session = written(act);
     if (expected.during.size() > 1) expected.during[1].session = written(act);
+  }
+  if (act.source >= 0) {  // the oracle only knows imports of something new
+    const Content own = simulation::filled(volumes_[act.volume].size_blocks, act.fresh);
+    const std::optional<Content>& imported =
+        now_.at(static_cast<std::size_t>(act.source)).committed;
+    if (!imported) throw std::invalid_argument("an import from a volume without an image");
+    for (States* states : {&expected.after, &expected.during}) {
+      for (State& state : *states) {
+        if (state.committed == own) state.committed = imported;
+      }
+    }
   }
   if (act.verb == Verb::start && act.keep < 0) {
     for (std::size_t i = 0; i < volumes_.size(); ++i) {
@@ -201,6 +221,24 @@ void History::remember_ghosts(const State& before, const State& after) {
     one.optional = true;
     ghosts_[act_->volume].push_back(one);
   }
+}
+
+bool History::uses(simulation::Symbol symbol) const {
+  const auto has = [symbol](const Content& content) {
+    return std::find(content.blocks.begin(), content.blocks.end(), symbol) != content.blocks.end();
+  };
+  const auto has_revision = [&has](const std::vector<Revision>& list) {
+    return std::any_of(list.begin(), list.end(), [&](const auto& one) { return has(one.content); });
+  };
+  for (std::size_t i = 0; i < volumes_.size(); ++i) {
+    const State& now = now_[i];
+    if ((now.committed && has(*now.committed)) || (now.session && has(*now.session))) return true;
+    if (has_revision(now.revisions) || has_revision(ghosts_[i])) return true;
+    for (const auto& chunk : chunks_[i]) {
+      if (chunk.count(symbol) > 0) return true;
+    }
+  }
+  return false;
 }
 
 std::vector<Belief> History::beliefs() const {

@@ -42,6 +42,9 @@ class History {
   // As they are between two operations.
   const std::vector<simulation::State>& now() const { return now_; }
   simulation::Expectation expected(const Act& act) const;
+  // Whether any content that is there, or may come back, has it.
+  bool uses(simulation::Symbol symbol) const;
+  std::size_t marks() const { return marks_.size(); }
   // The power went when so many marks had been left.
   const Belief& belief(std::size_t marks, std::size_t volume) const {
     return beliefs_[marks][volume];
@@ -52,6 +55,7 @@ class History {
   std::string story(std::size_t marks) const;
 
  private:
+  void take(const Found& found);
   void begin(const Act& act);
   void done(const Answer& answer);
   void accept(const Answer& answer, const simulation::State& found);

@@ -84,9 +84,40 @@ BOOST_AUTO_TEST_CASE(a_wrong_answer_is_a_complaint) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(an_import_brings_the_content_and_size_of_its_source) {
+  std::vector<std::string> marks = kCommitted;
+  marks.insert(marks.begin(), "volume origin appvms a data -1 2 3");
+  marks.insert(marks.end(), {"begin create 1 1 0 0", "done OK 2.0.0 -", "begin import 1 1 9 0 0"});
+  const History made = history(marks);
+  const auto allows_of_target = [&](const std::string& state) {
+    return made.belief(made.marks(), 1).allows(parse_answer("OK " + state).state);
+  };
+  BOOST_TEST(allows_of_target("2.0.0 -"));
+  BOOST_TEST(allows_of_target("2.7.7 - 1 2.0.0"));
+  BOOST_TEST(!allows_of_target("2.9.9 - 1 2.0.0"));
+}
+
+BOOST_AUTO_TEST_CASE(after_a_reset_it_goes_on_from_what_was_found) {
+  const std::vector<std::string> after = {"volume origin vm-templates t root -1 2 3",
+                                          "found 0 2.7.7 2.8.0 1 2.0.0", "ready",
+                                          "begin write 0 1 9 1", "done OK 2.7.7 2.9.0 1 2.0.0"};
+  const History made = History::of(after);
+  BOOST_TEST(made.complaint() == "");
+  BOOST_TEST(made.belief(3, 0).allows(parse_answer("OK 2.7.7 2.8.0 1 2.0.0").state));
+  BOOST_TEST(!made.belief(3, 0).allows(parse_answer("OK 2.7.7 2.7.0 1 2.0.0").state));
+  BOOST_TEST(made.belief(5, 0).allows(parse_answer("OK 2.7.7 2.8.0 1 2.0.0").state));
+  BOOST_TEST(!made.belief(5, 0).allows(parse_answer("OK 2.7.7 - 1 2.0.0").state));
+  BOOST_TEST(made.uses(8));
+  BOOST_TEST(!made.uses(6));
+}
+
+BOOST_AUTO_TEST_CASE(what_the_workload_says_is_wrong_is_a_complaint) {
+  BOOST_TEST(history({"wrong export"}).complaint() == "export");
+}
+
 BOOST_AUTO_TEST_CASE(marks_that_make_no_sense_are_refused) {
   for (const char* mark : {"done OK - -", "begin nothing 0 0 0 0", "begin stop 7 0 0 0", "hello",
-                           "volume origin", "begin stop"}) {
+                           "volume origin", "begin stop", "found 3 - -", "found 0"}) {
     BOOST_CHECK_THROW(history({mark}), std::invalid_argument);
   }
 }

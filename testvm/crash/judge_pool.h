@@ -7,6 +7,17 @@
 
 namespace qubes::storage::crash {
 
+struct Recovered {
+  std::vector<simulation::State> found;  // each volume
+  std::string complaint;                 // empty: it is what was promised
+  std::string report;                    // what `recover` says
+};
+
+// Has the library recover the pool, and judges what is there, if the power may have gone at any of
+// these moments.
+Recovered recover_and_judge(const History& history, const std::vector<Moment>& moments,
+                            const std::string& pool);
+
 // The library's pool, in the directory `pool` of the filesystem.
 class PoolJudge final : public Judge {
  public:

@@ -137,6 +137,19 @@ std::string Library::file_of(std::size_t volume) const {
   return qubes_storage_volume_path(open(volume, 0).get());
 }
 
+Descriptor Library::export_pinned(std::size_t volume) const {
+  int fd = -1;
+  call(qubes_storage_volume_export_fd, open(volume, 0).get(), 0u, &fd);
+  return Descriptor(fd);
+}
+
+Descriptor Library::export_copy(std::size_t volume) const {
+  Descriptor copy(check(::memfd_create("export", MFD_CLOEXEC), "make", "a memory file"));
+  call(qubes_storage_volume_export_to, open(volume, 0).get(), copy.get(),
+       qubes_storage_progress{nullptr}, static_cast<void*>(nullptr), 0u);
+  return copy;
+}
+
 std::string Library::perform(const Act& act, const State& now, std::string* message) {
   try {
     if (act.verb == Verb::recover) {
@@ -188,9 +201,14 @@ void Library::perform(qubes_storage_volume* volume, const Act& act, const State&
 }
 
 void Library::import(qubes_storage_volume* volume, const Act& act) {
+  if (act.source >= 0) {
+    const VolumeHandle source = open(static_cast<std::size_t>(act.source), 1);
+    return call(qubes_storage_volume_import_volume, volume, source.get(),
+                qubes_storage_progress{nullptr}, static_cast<void*>(nullptr), 0u);
+  }
   const std::size_t chunks = specs_[act.volume].size_blocks;
   const std::uint64_t size_bytes = chunks * kChunkBytes;
-  if (import_way_ == ImportWay::in_place || act.verb == Verb::import_cancelled) {
+  if (import_way_ != ImportWay::from_descriptor || act.verb == Verb::import_cancelled) {
     return import_in_place(volume, act, size_bytes);
   }
   const Descriptor source(check(::memfd_create("import", MFD_CLOEXEC), "make", "a memory file"));
@@ -202,6 +220,7 @@ void Library::import(qubes_storage_volume* volume, const Act& act) {
 void Library::import_in_place(qubes_storage_volume* volume, const Act& act,
                               std::uint64_t size_bytes) {
   call(qubes_storage_volume_import_begin, volume, size_bytes, 0u);
+  if (import_way_ == ImportWay::in_place_recovering) recover();  // must leave it alone
   {
     const std::string path = qubes_storage_volume_import_path(volume);
     const Descriptor file(check(::open(path.c_str(), O_WRONLY | O_CLOEXEC), "open", path));

@@ -55,7 +55,7 @@ class Guest {
 };
 
 // How an import is done; the result is the same.
-enum class ImportWay { in_place, from_descriptor };
+enum class ImportWay { in_place, in_place_recovering, from_descriptor };
 
 class Library {
  public:
@@ -69,6 +69,10 @@ class Library {
   std::string perform(const Act& act, const simulation::State& now, std::string* message);
   void choose(bool through_loop, ImportWay way);
   std::string file_of(std::size_t volume) const;
+  // Of its committed state, pinned: what is committed later does not change what it reads.
+  Descriptor export_pinned(std::size_t volume) const;
+  // A copy of it, in memory.
+  Descriptor export_copy(std::size_t volume) const;
 
  private:
   VolumeHandle open(std::size_t volume, int keep) const;

@@ -51,6 +51,28 @@ std::optional<Content> content_of(const std::string& word) {
   return content;
 }
 
+std::string words_of(const State& state) {
+  std::string text = word_of(state.committed) + ' ' + word_of(state.session);
+  for (const simulation::Revision& one : state.revisions) {
+    text += ' ' + std::to_string(one.number) + ' ' + word_of(one.content);
+  }
+  return text;
+}
+
+State state_of(std::istream& stream) {
+  State state;
+  std::string committed, session, content;
+  std::int64_t number = 0;
+  stream >> committed >> session;
+  if (!stream) throw std::invalid_argument("a mark without a state");
+  state.committed = content_of(committed);
+  state.session = content_of(session);
+  while (stream >> number >> content) {
+    state.revisions.push_back({number, *content_of(content), false});
+  }
+  return state;
+}
+
 std::string verb_word(Verb verb) {
   std::string word = simulation::name_of(verb);
   for (char& letter : word) letter = letter == ' ' ? '_' : letter;
@@ -93,6 +115,7 @@ std::string text_of(const Act& act) {
   std::ostringstream text;
   text << verb_word(act.verb) << ' ' << act.volume << ' ' << act.keep << ' ' << int{act.fresh}
        << ' ' << act.chunks;
+  if (act.source >= 0) text << ' ' << act.source;
   return text.str();
 }
 
@@ -105,31 +128,32 @@ Act parse_act(const std::string& text) {
   if (!stream) throw std::invalid_argument("act " + text);
   act.verb = verb_of(verb);
   act.fresh = static_cast<simulation::Symbol>(fresh);
+  if (!(stream >> act.source)) act.source = -1;
   return act;
 }
 
 std::string text_of(const Answer& answer) {
-  std::string text =
-      answer.code + ' ' + word_of(answer.state.committed) + ' ' + word_of(answer.state.session);
-  for (const simulation::Revision& one : answer.state.revisions) {
-    text += ' ' + std::to_string(one.number) + ' ' + word_of(one.content);
-  }
-  return text;
+  return answer.code + ' ' + words_of(answer.state);
+}
+
+std::string text_of(const Found& found) {
+  return std::to_string(found.volume) + ' ' + words_of(found.state);
 }
 
 Answer parse_answer(const std::string& text) {
   std::istringstream stream(text);
   Answer answer;
-  std::string committed, session, content;
-  std::int64_t number = 0;
-  stream >> answer.code >> committed >> session;
-  if (!stream) throw std::invalid_argument("answer " + text);
-  answer.state.committed = content_of(committed);
-  answer.state.session = content_of(session);
-  while (stream >> number >> content) {
-    answer.state.revisions.push_back({number, *content_of(content), false});
-  }
+  stream >> answer.code;
+  answer.state = state_of(stream);
   return answer;
+}
+
+Found parse_found(const std::string& text) {
+  std::istringstream stream(text);
+  Found found;
+  stream >> found.volume;
+  found.state = state_of(stream);
+  return found;
 }
 
 Marker::Marker(const std::string& place) {
@@ -153,6 +177,7 @@ void Marker::leave(const std::string& text) {
   const auto at = static_cast<off_t>(offset_);
   const auto done = check(::pwrite(device_, sector, sizeof sector, at), "leave", "a mark");
   if (done != sizeof sector) throw SystemError("a mark was cut off");
+  offset_ += kSectorBytes;
 }
 
 }  // namespace qubes::storage::crash
@@ -163,4 +188,10 @@ void Marker::leave(const std::string& text) {
 //   ready                                            from here on it promises something
 //   begin write 0 1 7 3                              verb, volume, keep, fresh symbol, chunks
 //   done OK 2.1.1 2.7.7 1 2.0.0                      committed, session, revisions
+//   begin import 2 1 8 0 0                           the last one: from which volume
+//   wrong export of ...                              seen by the workload itself
 //   end
+//
+// One that goes on after a reset says before "ready" how it found each volume:
+//
+//   found 0 2.1.1 2.7.7 1 2.0.0

@@ -18,6 +18,8 @@ struct Act {
   simulation::Symbol fresh = 0;
   // Which chunks a write touches. A discard of blocks is a write of zeros: `fresh` is 0.
   unsigned chunks = 0;
+  // The volume that is imported from; -1: none, the content is `fresh`.
+  int source = -1;
 
   bool is_guest() const {
     return verb == simulation::Verb::write || verb == simulation::Verb::flush;
@@ -29,6 +31,12 @@ struct Answer {
   simulation::State state;
 };
 
+// A volume as it was found, and not made by an operation that was noted: after a reset.
+struct Found {
+  std::size_t volume = 0;
+  simulation::State state;
+};
+
 inline unsigned all_chunks(std::size_t count) {
   return (1u << count) - 1;
 }
@@ -36,13 +44,16 @@ inline unsigned all_chunks(std::size_t count) {
 std::string text_of(const simulation::VolumeSpec& spec);
 std::string text_of(const Act& act);
 std::string text_of(const Answer& answer);
+std::string text_of(const Found& found);
 
 // These throw std::invalid_argument.
 simulation::VolumeSpec parse_volume(const std::string& text);
 Act parse_act(const std::string& text);
 Answer parse_answer(const std::string& text);
+Found parse_found(const std::string& text);
 
-// Leaves marks on the device, in order. Each is on the device (not flushed) when it returns.
+// Leaves marks on the device, in order, a sector each. Each is on the device (not flushed) when it
+// returns.
 class Marker {
  public:
   // DEVICE:OFFSET. An empty place: nowhere.

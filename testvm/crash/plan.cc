@@ -12,7 +12,7 @@ using simulation::Symbol;
 using simulation::Verb;
 using simulation::VolumeSpec;
 
-constexpr Symbol kSymbolsMax = 0xF0;
+constexpr unsigned kSymbols = 0xF0;  // from 1 on
 constexpr int kTurns = 10'000;
 // The volume that also runs with snapshots disabled.
 constexpr std::size_t kInPlace = 5;
@@ -72,10 +72,30 @@ Act Plan::drawn(const History& history) {
     const auto& session = history.now()[act.volume].session;
     act.chunks = 1 + static_cast<unsigned>(random_.below(7));
     act.chunks &= all_chunks(session ? session->size_blocks : 0);
-    act.fresh = random_.one_in(5) ? Symbol{0} : static_cast<Symbol>(symbols_ + 1);
+    act.fresh = random_.one_in(5) ? Symbol{0} : fresh(history);
   }
-  if (act.verb == Verb::import) act.fresh = static_cast<Symbol>(symbols_ + 1);
+  if (act.verb == Verb::import) {
+    act.fresh = fresh(history);
+    if (random_.one_in(3)) act.source = source_for(history, act.volume);
+  }
   return act;
+}
+
+// The next one that nothing has.
+Symbol Plan::fresh(const History& history) const {
+  for (unsigned i = 0; i < kSymbols; ++i) {
+    const auto symbol = static_cast<Symbol>((symbols_ + i) % kSymbols + 1);
+    if (!history.uses(symbol)) return symbol;
+  }
+  throw std::logic_error("no symbol is free");
+}
+
+// Another volume, whose committed state can be told from that of this one.
+int Plan::source_for(const History& history, std::size_t volume) {
+  const std::size_t source = random_.below(history.now().size());
+  const auto& content = history.now()[source].committed;
+  const bool is_usable = source != volume && content && content != history.now()[volume].committed;
+  return is_usable ? static_cast<int>(source) : -1;
 }
 
 Act Plan::next(const History& history) {
@@ -83,8 +103,8 @@ Act Plan::next(const History& history) {
     const Act act = drawn(history);
     const simulation::Expectation expected = history.expected(act);
     if (!expected.may_succeed && !(expected.may_refuse && random_.one_in(4))) continue;
-    if (act.fresh > kSymbolsMax || (act.verb == Verb::write && act.chunks == 0)) continue;
-    if (act.fresh > symbols_) symbols_ = act.fresh;
+    if (act.verb == Verb::write && act.chunks == 0) continue;
+    if (act.fresh != 0) symbols_ = act.fresh;
     return act;
   }
   throw std::logic_error("nothing makes sense any more");

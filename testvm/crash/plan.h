@@ -22,6 +22,8 @@ class Plan {
 
  private:
   Act drawn(const History& history);
+  simulation::Symbol fresh(const History& history) const;
+  int source_for(const History& history, std::size_t volume);
 
   Random random_;
   const int keep_max_;
