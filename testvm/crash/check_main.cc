@@ -4,18 +4,23 @@
 //
 // usage: crash-check --base FILE --log FILE --data-end BYTES --fs KIND [--tear BYTES] [--random N]
 //          [--torn N] [--shard I/N] [--end S] [--seconds S] [--bad-max N] [--scratch DIR]
-//          [--state NAME] [--then ...]
+//          [--state NAME] [--preload FILE] [--mistake NAME] [--then ...]
 //
+// --mistake: the library that recovers and is used makes it too; FILE, which plants it, is that of
+// all recordings.
 // --seconds: for how long at most; --end: and when to stop, since the program began. --then:
 // another recording, with options of its own; a boot costs more than some recordings take.
 //
 // Its lines begin with "@ " (others may write to the same console), the last of each recording is
 // "@ end ...". Exit status: 0 all is well, 1 a violation, 2 it could not be told.
+#include <dlfcn.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <sstream>
@@ -149,9 +154,26 @@ class Check {
   const double begin_ = seconds_since_start();
 };
 
+// Begins anew with the library of mistakes, where that is asked for.
+void preload(int count, char** values) {
+  const Arguments first(count, values);
+  const std::string file = first.text("preload", "");
+  if (file.empty() || std::getenv("LD_PRELOAD") != nullptr) return;
+  check(::setenv("LD_PRELOAD", file.c_str(), 1), "set", "LD_PRELOAD");
+  check(::execv("/proc/self/exe", values), "execute", values[0]);
+}
+
+void plant(const std::string& mistake) {
+  const auto function =
+      reinterpret_cast<void (*)(const char*)>(::dlsym(RTLD_DEFAULT, "crash_plant"));
+  if (function != nullptr) return function(mistake.c_str());
+  if (!mistake.empty()) throw std::invalid_argument("--mistake needs --preload");
+}
+
 int run(int count, char** values) {
   try {
     const Arguments arguments(count, values);
+    plant(arguments.text("mistake", ""));
     return Check(arguments).run(arguments.text("state", ""));
   } catch (const std::exception& error) {
     say(std::string("failed ") + error.what());
@@ -166,6 +188,7 @@ int main(int count, char** values) {
   using namespace qubes::storage::crash;
   seconds_since_start();
   try {
+    preload(count, values);
     leave_mount_namespace();
   } catch (const std::exception& error) {
     say(std::string("failed ") + error.what());

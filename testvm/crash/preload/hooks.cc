@@ -11,6 +11,7 @@
 
 #include <cerrno>
 #include <cstdarg>
+#include <cstdint>
 #include <filesystem>
 
 #include "testvm/crash/preload/call.h"
@@ -22,23 +23,16 @@ namespace fs = std::filesystem;
 
 thread_local bool is_inside = false;  // noise makes such calls too
 
-long hooked(const Call& call, const Perform& perform) {
+long hooked(const void* caller, const Call& call, const Perform& perform) {
   if (is_inside) return perform();
   is_inside = true;
   make_noise(call, When::before);
-  const long result = perform_mistaken(call, perform);
+  const long result = is_mistaken(caller) ? perform_mistaken(call, perform) : perform();
   const int error = errno;
   make_noise(call, When::after);
   errno = error;
   is_inside = false;
   return result;
-}
-
-std::string path_of(int fd) {
-  char text[4096];
-  const ssize_t length =
-      ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), text, sizeof text);
-  return length < 0 ? std::string() : std::string(text, static_cast<std::size_t>(length));
 }
 
 fs::path path_at(int directory, const char* name) {
@@ -48,40 +42,50 @@ fs::path path_at(int directory, const char* name) {
 
 Call call_on(CallKind kind, const fs::path& path, const fs::path& to = {}) {
   const fs::path& place = to.empty() ? path : to;
-  return {kind, place.parent_path(), path.filename(), to.filename()};
+  return {kind, place.parent_path(), path.filename(), to.filename(), -1, -1};
 }
 
-long sync_hook(int fd, long number) {
+long sync_hook(const void* caller, int fd, long number) {
   struct stat status {};
   const bool is_directory = ::fstat(fd, &status) == 0 && S_ISDIR(status.st_mode);
   const fs::path path = path_of(fd);
-  const Call call = is_directory ? Call{CallKind::sync_directory, path, "", ""}
+  const Call call = is_directory ? Call{CallKind::sync_directory, path, "", "", -1, -1}
                                  : call_on(CallKind::sync_file, path);
-  return hooked(call, [&] { return ::syscall(number, fd); });
+  return hooked(caller, call, [&] { return ::syscall(number, fd); });
 }
 
-long rename_hook(int from_directory, const char* from, int to_directory, const char* to,
-                 unsigned flags) {
+long rename_hook(const void* caller, int from_directory, const char* from, int to_directory,
+                 const char* to, unsigned flags) {
   const Call call =
       call_on(CallKind::rename, path_at(from_directory, from), path_at(to_directory, to));
-  return hooked(call, [&] {
+  return hooked(caller, call, [&] {
     return ::syscall(SYS_renameat2, from_directory, from, to_directory, to, flags);
   });
 }
 
-long link_hook(int from_directory, const char* from, int to_directory, const char* to, int flags) {
+long link_hook(const void* caller, int from_directory, const char* from, int to_directory,
+               const char* to, int flags) {
   const Call call =
       call_on(CallKind::link, path_at(from_directory, from), path_at(to_directory, to));
-  return hooked(
-      call, [&] { return ::syscall(SYS_linkat, from_directory, from, to_directory, to, flags); });
+  return hooked(caller, call, [&] {
+    return ::syscall(SYS_linkat, from_directory, from, to_directory, to, flags);
+  });
 }
 
-long unlink_hook(int directory, const char* name, int flags) {
-  return hooked(call_on(CallKind::unlink, path_at(directory, name)),
+long unlink_hook(const void* caller, int directory, const char* name, int flags) {
+  return hooked(caller, call_on(CallKind::unlink, path_at(directory, name)),
                 [&] { return ::syscall(SYS_unlinkat, directory, name, flags); });
 }
 
 }  // namespace
+
+std::string path_of(int fd) {
+  char text[4096];
+  const ssize_t length =
+      ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), text, sizeof text);
+  return length < 0 ? std::string() : std::string(text, static_cast<std::size_t>(length));
+}
+
 }  // namespace qubes::storage::crash
 
 using namespace qubes::storage::crash;
@@ -89,40 +93,45 @@ using namespace qubes::storage::crash;
 extern "C" {
 
 int fsync(int fd) {
-  return static_cast<int>(sync_hook(fd, SYS_fsync));
+  return static_cast<int>(sync_hook(__builtin_return_address(0), fd, SYS_fsync));
 }
 
 int fdatasync(int fd) {
-  return static_cast<int>(sync_hook(fd, SYS_fdatasync));
+  return static_cast<int>(sync_hook(__builtin_return_address(0), fd, SYS_fdatasync));
 }
 
 int linkat(int from_directory, const char* from, int to_directory, const char* to, int flags) {
-  return static_cast<int>(link_hook(from_directory, from, to_directory, to, flags));
+  if ((flags & AT_EMPTY_PATH) != 0) before_naming(from_directory);
+  return static_cast<int>(
+      link_hook(__builtin_return_address(0), from_directory, from, to_directory, to, flags));
 }
 
 int link(const char* from, const char* to) noexcept {
-  return static_cast<int>(link_hook(AT_FDCWD, from, AT_FDCWD, to, 0));
+  return static_cast<int>(link_hook(__builtin_return_address(0), AT_FDCWD, from, AT_FDCWD, to, 0));
 }
 
 int renameat2(int from_directory, const char* from, int to_directory, const char* to,
               unsigned flags) {
-  return static_cast<int>(rename_hook(from_directory, from, to_directory, to, flags));
+  return static_cast<int>(
+      rename_hook(__builtin_return_address(0), from_directory, from, to_directory, to, flags));
 }
 
 int renameat(int from_directory, const char* from, int to_directory, const char* to) {
-  return static_cast<int>(rename_hook(from_directory, from, to_directory, to, 0));
+  return static_cast<int>(
+      rename_hook(__builtin_return_address(0), from_directory, from, to_directory, to, 0));
 }
 
 int rename(const char* from, const char* to) noexcept {
-  return static_cast<int>(rename_hook(AT_FDCWD, from, AT_FDCWD, to, 0));
+  return static_cast<int>(
+      rename_hook(__builtin_return_address(0), AT_FDCWD, from, AT_FDCWD, to, 0));
 }
 
 int unlinkat(int directory, const char* name, int flags) {
-  return static_cast<int>(unlink_hook(directory, name, flags));
+  return static_cast<int>(unlink_hook(__builtin_return_address(0), directory, name, flags));
 }
 
 int unlink(const char* name) noexcept {
-  return static_cast<int>(unlink_hook(AT_FDCWD, name, 0));
+  return static_cast<int>(unlink_hook(__builtin_return_address(0), AT_FDCWD, name, 0));
 }
 
 int ioctl(int fd, unsigned long request, ...) noexcept {
@@ -132,6 +141,9 @@ int ioctl(int fd, unsigned long request, ...) noexcept {
   va_end(arguments);
   const auto perform = [&] { return ::syscall(SYS_ioctl, fd, request, argument); };
   if (request != FICLONE) return static_cast<int>(perform());
-  return static_cast<int>(hooked(call_on(CallKind::clone, path_of(fd)), perform));
+  Call call = call_on(CallKind::clone, path_of(fd));
+  call.target = fd;
+  call.source = static_cast<int>(reinterpret_cast<std::intptr_t>(argument));
+  return static_cast<int>(hooked(__builtin_return_address(0), call, perform));
 }
 }

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Mistakes that programs make when they replace files, planted by name.
 #include <dirent.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <iostream>
 #include <mutex>
 
@@ -16,9 +19,7 @@
 namespace qubes::storage::crash {
 namespace {
 
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() > end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
+constexpr char kLibrary[] = "libqubesstorage.so.0";
 
 bool is_revision(const std::string& name) {
   return name.find(".img.") != std::string::npos && name.find('~') == std::string::npos;
@@ -28,6 +29,11 @@ bool is_revision(const std::string& name) {
 // inode's number, also when it has got one.
 bool is_temporary(const std::string& name) {
   return name.find('~') != std::string::npos || name.rfind('#', 0) == 0;
+}
+
+// What becomes a session that is made of the committed state.
+bool is_new(const std::string& name) {
+  return is_temporary(name) || ends_with(name, "-precache.img");
 }
 
 bool is_session(const std::string& name) {
@@ -75,18 +81,42 @@ void remove_oldest_revision(const Call& call) {
   if (count > 1) remove(image_path(call, name));
 }
 
+long copy_all(int source, int target) {
+  loff_t from = 0, to = 0;
+  const long copied = ::syscall(SYS_copy_file_range, source, &from, target, &to, 1 << 30, 0);
+  return copied == -1 ? -1 : 0;
+}
+
 // The state to be kept is copied instead of linked, and the copy is not synced.
 long clone_instead(const Call& call) {
   const int source = ::open(image_path(call, call.from).c_str(), O_RDONLY | O_CLOEXEC);
   const int target =
       ::open(image_path(call, call.to).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   long result = ::syscall(SYS_ioctl, target, FICLONE, source);
-  if (result == -1) {
-    result = ::syscall(SYS_copy_file_range, source, nullptr, target, nullptr, 1 << 30, 0);
-  }
+  if (result == -1) result = copy_all(source, target);
   ::close(source);
   ::close(target);
-  return result == -1 ? -1 : 0;
+  return result;
+}
+
+long link_names(const Call& call, const std::string& from) {
+  return ::syscall(SYS_linkat, AT_FDCWD, image_path(call, from).c_str(), AT_FDCWD,
+                   image_path(call, call.to).c_str(), 0);
+}
+
+// A rename in three steps.
+long link_then_remove(const Call& call) {
+  remove(image_path(call, call.to));
+  commit_everything();
+  if (link_names(call, call.from) == -1) return -1;
+  remove(image_path(call, call.from));
+  return 0;
+}
+
+// The session is a second name of the committed state, not a clone of it.
+long link_session(const Call& call) {
+  remove(image_path(call, call.from));
+  return link_names(call, call.to.substr(0, call.to.size() - std::strlen("-dirty.img")) + ".img");
 }
 
 // What was done last to the names of any directory.
@@ -112,19 +142,30 @@ long mistaken(const std::string& mistake, const Call& call, const Perform& perfo
     remove(image_path(call, call.to));
     commit_everything();
   }
+  if (mistake == "link-then-remove" && publishes(call)) return link_then_remove(call);
+  const bool starts = call.kind == CallKind::rename && ends_with(call.to, "-dirty.img");
+  if (mistake == "session-is-link" && starts && is_new(call.from)) return link_session(call);
+  if (mistake == "sync-unnamed" && is_file && is_temporary(call.from)) return 0;
+  if (mistake == "copy-as-reflink" && call.kind == CallKind::clone) {
+    const long result = perform();
+    return result == -1 && errno == EOPNOTSUPP ? copy_all(call.source, call.target) : result;
+  }
   if (mistake == "cloned-revision" && call.kind == CallKind::link && is_revision(call.to)) {
     return clone_instead(call);
   }
   return perform();
 }
 
-constexpr const char* kMistakes[] = {"no-file-sync",      "no-session-sync", "no-clone-sync",
-                                     "no-directory-sync", "no-middle-sync",  "no-last-sync",
-                                     "prune-first",       "remove-first",    "cloned-revision"};
+constexpr const char* kMistakes[] = {
+    "no-file-sync",    "no-session-sync",   "no-clone-sync",        "no-directory-sync",
+    "no-middle-sync",  "no-last-sync",      "prune-first",          "remove-first",
+    "cloned-revision", "link-then-remove",  "session-is-link",      "sync-unnamed",
+    "copy-as-reflink", "mtime-trusted",     "every-session-counts", "stale-precache",
+    "nothing-swept",   "newest-overlooked", "sweep-too-wide",       "session-swept",
+    "all-xfs",         "locks-ignored",     "always-locked"};
 
-std::string chosen_mistake() {
-  const char* text = std::getenv("CRASH_MISTAKE");
-  if (text == nullptr) return "";
+std::string known(const char* text) {
+  if (text == nullptr || *text == '\0') return "";
   for (const char* known : kMistakes) {
     if (std::string(text) == known) return known;
   }
@@ -132,15 +173,39 @@ std::string chosen_mistake() {
   std::abort();
 }
 
+std::string& planted() {
+  static std::string mistake = known(std::getenv("CRASH_MISTAKE"));
+  return mistake;
+}
+
 }  // namespace
 
+bool ends_with(const std::string& text, const std::string& end) {
+  return text.size() > end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+bool is_planted(const char* mistake) {
+  return planted() == mistake;
+}
+
+bool is_mistaken(const void* caller) {
+  if (planted().empty()) return false;
+  Dl_info where{};
+  const bool is_known = ::dladdr(caller, &where) != 0;
+  if (is_known && std::string(where.dli_fname).find(kLibrary) != std::string::npos) return true;
+  static void* const library = ::dlopen(kLibrary, RTLD_LAZY | RTLD_NOLOAD);
+  return library == nullptr;
+}
+
+void before_naming(int fd) {
+  if (is_planted("sync-unnamed")) ::syscall(SYS_fsync, fd);
+}
+
 long perform_mistaken(const Call& call, const Perform& perform) {
-  static const std::string mistake = chosen_mistake();
   static std::mutex mutex;
   static Last last;
-  if (mistake.empty()) return perform();
   std::unique_lock guard(mutex);
-  const long result = mistaken(mistake, call, perform, last);
+  const long result = mistaken(planted(), call, perform, last);
   if (call.kind != CallKind::sync_file && call.kind != CallKind::clone) {
     last = {call.kind, publishes(call)};
   }
@@ -148,3 +213,8 @@ long perform_mistaken(const Call& call, const Perform& perform) {
 }
 
 }  // namespace qubes::storage::crash
+
+// For a program that looks at one thing after the other.
+extern "C" void crash_plant(const char* mistake) {
+  qubes::storage::crash::planted() = qubes::storage::crash::known(mistake);
+}

@@ -126,7 +126,9 @@ class Noise {
   }
 
   std::string neighbour(const std::string& directory) {
-    return directory + "/neighbour-" + std::to_string(random_.below(kNeighbours));
+    // One of them looks like a temporary file.
+    const std::size_t number = random_.below(kNeighbours);
+    return directory + "/neighbour-" + (number == 0 ? "0~" : std::to_string(number));
   }
 
   void write_neighbour(const std::string& directory) {
