@@ -34,14 +34,13 @@ class Settings:
         self.__dict__.update(values)
 
 
-def block_options(number, disk):
-    """What makes a disk: nodes of the block layer, and the device.
+def block_nodes(name, disk):
+    """What makes a disk, in the block layer; the last node is the disk.
 
     Every write and flush of the guest must be in the log as such: no discard, no write of zeroes
     (logged in two steps, between which another request can come), a volatile cache (else the guest
     sends no flush), and a count in the log's head after each flush entry and not only each 4096th.
     """
-    name = f"disk{number}"
     cache = {"no-flush": disk.throw_away or bool(disk.log)}
     discard = "unmap" if disk.throw_away else "ignore"
     nodes = [{"driver": "file", "node-name": name, "filename": disk.path, "cache": cache,
@@ -52,6 +51,11 @@ def block_options(number, disk):
                   {"driver": "blklogwrites", "node-name": name + "-logged", "file": name,
                    "log": name + "-log", "log-sector-size": 512,
                    "log-super-update-interval": 1}]
+    return nodes
+
+
+def block_options(number, disk):
+    nodes = block_nodes(f"disk{number}", disk)
     extra = "" if disk.throw_away else ",discard=off,write-zeroes=off"
     device = f"virtio-blk-pci,drive={nodes[-1]['node-name']},write-cache=on{extra}"
     return [word for node in nodes for word in ("-blockdev", json.dumps(node))] + \
@@ -104,6 +108,8 @@ class Boot:
                     command, stdin=None if settings.on_terminal else subprocess.DEVNULL,
                     stdout=None if settings.on_terminal else messages, stderr=messages,
                     pass_fds=[theirs.fileno()], preexec_fn=die_with_parent)
+        with open(os.path.join(work, "pid"), "w", encoding="ascii") as file:
+            file.write(str(self.process.pid))
         self.channel = ours
 
     def close(self):

@@ -33,7 +33,14 @@ def command(programs, tasks, device, scratch):
         words += ["--then"] if number else []
         words += [*task.recording.arguments(*files), "--fs", task.recording.filesystem,
                   "--scratch", scratch, *task.options]
+        if has_mistakes(tasks):
+            words += ["--preload", programs.preload, "--mistake", task.recording.mistake or ""]
     return words
+
+
+def has_mistakes(tasks):
+    """Which are made by the library that is used after a crash as well."""
+    return any(task.recording.mistake for task in tasks)
 
 
 def disks(tasks):
@@ -65,7 +72,8 @@ class Uml:
     def start(self, tasks, work):
         words = command(self.programs, tasks, uml.disk_name, "/scratch")
         initramfs = os.path.join(work, "initramfs")
-        uml.write_initramfs(self.kernel, self.programs.uml_init, words, initramfs)
+        others = [self.programs.preload] if has_mistakes(tasks) else []
+        uml.write_initramfs(self.kernel, self.programs.uml_init, words, others, initramfs)
         return uml.start(self.kernel, initramfs, disks(tasks), work)
 
 
@@ -84,6 +92,8 @@ class Qemu:
             words += ["--module", kind]
         for path in disks(tasks):
             words += ["--disk", path]
+        if has_mistakes(tasks):
+            words += ["--add", self.programs.preload]
         return popen([*words, "--", *command(self.programs, tasks, disk_name, SCRATCH)])
 
 

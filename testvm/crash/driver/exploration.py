@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Random workloads, recorded and checked until the time is over."""
+import collections
 import concurrent.futures
 import os
 import shutil
@@ -7,8 +8,10 @@ import tempfile
 import time
 
 import checking
+import host
 import recording as recordings
 import violations
+from common import RigError
 
 ACTS = 70
 PER_FILESYSTEM = 2  # recordings in one boot
@@ -31,6 +34,7 @@ class Totals:
         self.checked = dict.fromkeys(filesystems, 0)
         self.left = dict.fromkeys(filesystems, 0)
         self.recordings = dict.fromkeys(filesystems, 0)
+        self.kernels = collections.Counter()  # how many recordings of each
         self.seconds = 0.0
         self.violations = 0
 
@@ -39,6 +43,7 @@ class Totals:
         self.checked[kind] += outcome.checked
         self.left[kind] += outcome.left
         self.recordings[kind] += 1
+        self.kernels[outcome.recording.kernel] += 1
         self.seconds += outcome.seconds
         self.violations += len(outcome.bad)
 
@@ -48,10 +53,10 @@ class Totals:
         return f"crash: {', '.join(parts)}, {self.violations} violations"
 
 
-def workload(programs, seed, acts=ACTS, *options):
-    """The clock of the guest is its own, so the workload may turn it."""
-    return [programs.workload, "--own-clock", "1", "--seed", str(seed), "--acts", str(acts),
-            *options, "pool"]
+def workload(programs, seed, acts=ACTS, *options, own_clock=True):
+    """The clock of a guest is its own, so the workload may turn it."""
+    return [programs.workload, "--own-clock", str(int(own_clock)), "--seed", str(seed), "--acts",
+            str(acts), *options, "pool"]
 
 
 def noise_of(seed):
@@ -59,16 +64,26 @@ def noise_of(seed):
     return f"seed={seed},percent={percent}" if percent else None
 
 
-def record_batch(programs, filesystems, seeds, work, mib=None):
+def record_batch(programs, filesystems, seeds, work, mib=None, on_host=False):
     batch = []
     for seed in seeds:
         for kind in filesystems:
             directory = os.path.join(work, f"{kind}-{seed}")
-            batch.append(recordings.prepare(directory, kind, workload(programs, seed), mib=mib,
+            command = workload(programs, seed, own_clock=not on_host)
+            batch.append(recordings.prepare(directory, kind, command, mib=mib,
                                             noise=noise_of(seed)))
     # A workload that failed has said so in its marks, which the checks read.
-    recordings.capture(batch, programs)
+    (host if on_host else recordings).capture(batch, programs)
     return batch
+
+
+def kernels(wanted):
+    """Those to record on."""
+    if wanted == ["auto"]:
+        return ["guest", "host"] if host.works() else ["guest"]
+    if "host" in wanted and not host.works():
+        raise RigError("recording on the host needs root, loop devices, FUSE and " + host.DAEMON)
+    return list(wanted)
 
 
 class Exploration:
@@ -76,6 +91,7 @@ class Exploration:
         self.programs, self.backend, self.say = programs, backend, say
         self.filesystems, self.jobs, self.mib = options.fs, options.jobs, options.mib
         self.seed, self.keep = options.seed, options.violations
+        self.kernels = kernels(options.kernels)  # in turn
         self.totals = Totals(options.fs)
         self.kept = []
 
@@ -83,8 +99,9 @@ class Exploration:
         seeds = range(self.seed, self.seed + PER_FILESYSTEM)
         self.seed += PER_FILESYSTEM
         place = tempfile.mkdtemp(dir=work)
-        return place, record_batch(self.programs, self.filesystems, seeds, place,
-                                   self.mib)
+        self.kernels.append(self.kernels.pop(0))
+        return place, record_batch(self.programs, self.filesystems, seeds, place, self.mib,
+                                   on_host=self.kernels[-1] == "host")
 
     def run(self, seconds):
         """While one batch is checked the next one is recorded."""

@@ -28,13 +28,19 @@ RUN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "run"
 class Recording:
     """A directory with `base` (the filesystem as it was made), `log` and `recording.json`."""
 
-    def __init__(self, directory, filesystem, data_end, command, noise=None, mistake=None):
+    def __init__(self, directory, filesystem, data_end, command, noise=None, mistake=None,
+                 kernel="the guest's"):
         self.directory, self.filesystem, self.data_end = directory, filesystem, data_end
-        self.command, self.noise, self.mistake = command, noise, mistake
+        self.command, self.noise, self.mistake, self.kernel = command, noise, mistake, kernel
 
     @property
     def base(self):
         return os.path.join(self.directory, "base")
+
+    @property
+    def disk(self):
+        """What the guest writes to."""
+        return os.path.join(self.directory, "disk")
 
     @property
     def log(self):
@@ -58,6 +64,11 @@ class Recording:
         """What the programs that handle states are told."""
         return ["--base", base or self.base, "--log", log or self.log, "--data-end",
                 str(self.data_end), "--tear", str(self.tear)]
+
+
+def copy(source, target):
+    """Of an image, sparse."""
+    run_checked(["cp", "--sparse=always", source, target])
 
 
 def make_filesystem(kind, options, path):
@@ -84,15 +95,14 @@ def prepare(directory, filesystem, command, mib=None, **how):
     options = [] if mib else kind["options"]
     make_filesystem(filesystem, options, recording.base)
     os.truncate(recording.base, recording.data_end + MARKS_BYTES)
-    run_checked(["cp", "--sparse=always", recording.base, os.path.join(directory, "disk")])
+    copy(recording.base, recording.disk)
     with open(recording.log, "xb"):
         pass
     return recording
 
 
-def job_line(number, recording, preload):
-    words = ["--device", "/dev/vd" + string.ascii_lowercase[number], "--fs", recording.filesystem,
-             "--marks", str(recording.data_end)]
+def job_line(device, recording, preload):
+    words = ["--device", device, "--fs", recording.filesystem, "--marks", str(recording.data_end)]
     if recording.noise or recording.mistake:
         words += ["--preload", preload]
     for name in ("noise", "mistake"):
@@ -104,7 +114,29 @@ def job_line(number, recording, preload):
     return " ".join(words) + "\n"
 
 
-def boot_command(recordings, programs, jobs, timeout, tools):
+def write_jobs(recordings, programs, devices=None):
+    """The file that crash-stage reads. The guest's devices have the order of the disks."""
+    devices = devices or ["/dev/vd" + letter for letter in string.ascii_lowercase]
+    path = os.path.join(recordings[0].directory, "jobs")
+    with open(path, "w", encoding="utf-8") as file:
+        for device, recording in zip(devices, recordings):
+            file.write(job_line(device, recording, programs.preload))
+    return path
+
+
+def statuses(said):
+    """Of the jobs, by their numbers."""
+    return {int(number): int(status) for number, status in
+            re.findall(r"^@ job (\d+) (-?\d+)$", said, re.MULTILINE)}
+
+
+def finish(recording):
+    os.unlink(recording.disk)
+    recording.save()
+
+
+def boot_command(recordings, programs, jobs, timeout, tools, logged=True):
+    """Ends where the arguments of crash-stage begin, of which /jobs is the last."""
     command = [RUN, "--timeout", str(timeout), "--module", "loop", "--add", jobs + ":/jobs"]
     for kind in sorted({recording.filesystem for recording in recordings}):
         command += ["--module", kind]
@@ -112,27 +144,23 @@ def boot_command(recordings, programs, jobs, timeout, tools):
     for name in sorted({recording.command[0] for recording in recordings} | set(tools)):
         command += ["--tool", name]
     for recording in recordings:
-        command += ["--disk", f"{os.path.join(recording.directory, 'disk')},log={recording.log}"]
-    return command + ["--", programs.stage, "/jobs"]
+        log = f",log={recording.log}" if logged else ""
+        command += ["--disk", recording.disk + log]
+    return command + ["--", programs.stage]
 
 
-def capture(recordings, programs, timeout=300, tools=()):
+def capture(recordings, programs, timeout=900, tools=()):
     """Runs their programs in one guest, which has these tools too. Returns each exit status."""
     if len(recordings) > DISKS_MAX:
         raise RigError(f"at most {DISKS_MAX} recordings in one boot")
-    jobs = os.path.join(recordings[0].directory, "jobs")
-    with open(jobs, "w", encoding="utf-8") as file:
-        for number, recording in enumerate(recordings):
-            file.write(job_line(number, recording, programs.preload))
-    done = subprocess.run(boot_command(recordings, programs, jobs, timeout, tools), text=True,
-                          stdin=subprocess.DEVNULL, capture_output=True, check=False,
-                          errors="replace", preexec_fn=die_with_parent)
-    found = {int(number): int(status) for number, status in
-             re.findall(r"^@ job (\d+) (-?\d+)$", done.stdout, re.MULTILINE)}
+    jobs = write_jobs(recordings, programs)
+    command = boot_command(recordings, programs, jobs, timeout, tools) + ["/jobs"]
+    done = subprocess.run(command, text=True, stdin=subprocess.DEVNULL, capture_output=True,
+                          check=False, errors="replace", preexec_fn=die_with_parent)
+    found = statuses(done.stdout)
     if done.returncode or len(found) != len(recordings):
         raise RigError(f"the guest that records failed ({done.returncode}):\n"
                        f"{done.stdout[-2000:]}{done.stderr[-2000:]}")
     for recording in recordings:
-        os.unlink(os.path.join(recording.directory, "disk"))
-        recording.save()
+        finish(recording)
     return [found[number] for number in range(len(recordings))]

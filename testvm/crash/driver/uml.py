@@ -63,11 +63,13 @@ def find_module(kernel, name):
     return found[0]
 
 
-def write_initramfs(kernel, init, command, path):
-    """The init, the command with its libraries, the modules, and the job."""
+def write_initramfs(kernel, init, command, others, path):
+    """The init, the command and other files with their libraries, the modules, and the job."""
     files = Files()
     files.add(init, "/init")
     files.add_program(command[0])
+    for other in others:
+        files.add(other, other)
     job = path + ".job"
     with open(job, "w", encoding="utf-8") as file:
         file.write("".join(word + "\n" for word in command))

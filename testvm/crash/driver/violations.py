@@ -7,7 +7,7 @@ import subprocess
 
 import checking
 from common import RigError, run_checked
-from recording import RUN, Recording
+from recording import RUN, Recording, copy as copy_image
 
 DRIVER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "crash")
 
@@ -19,16 +19,23 @@ def keep(bad, programs, directory, say):
     place = os.path.join(os.path.abspath(directory), name.replace(":", "-"))
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(source.directory, place, ignore=shutil.ignore_patterns("base", "jobs"))
-    run_checked(["cp", "--sparse=always", source.base, os.path.join(place, "base")])
+    copy_image(source.base, os.path.join(place, "base"))
     kept = Recording.load(place)
     if bad.state != "live":
         run_checked([programs.states, *kept.arguments(), "image", bad.state,
                      os.path.join(place, "image")])
-    with open(os.path.join(place, "violation.json"), "w", encoding="utf-8") as file:
-        json.dump({"state": bad.state, "lines": bad.lines}, file, indent=1)
-    say(f"VIOLATION on {source.filesystem}, state {bad.state}:\n  " + "\n  ".join(bad.lines))
-    say(f"  kept in {place}; again: {DRIVER} replay {place}")
+    with open(os.path.join(place, "history"), "wb") as file:
+        file.write(run_checked([programs.states, *kept.arguments(), "marks"]))
+    note(place, bad.state, bad.lines, say)
     return place
+
+
+def note(place, state, lines, say):
+    """What was found in what is kept there."""
+    with open(os.path.join(place, "violation.json"), "w", encoding="utf-8") as file:
+        json.dump({"state": state, "lines": lines}, file, indent=1)
+    say(f"VIOLATION, kept in {place}, state {state}:\n  " + "\n  ".join(lines))
+    say(f"  again: {DRIVER} replay {place}")
 
 
 def load(place):
@@ -58,7 +65,7 @@ def shell(place, programs):
     """A shell in a guest that has the image as /dev/vda. A copy, so that it stays what it is."""
     recording, _ = load(place)
     copy = image_of(place) + ".shell"
-    run_checked(["cp", "--sparse=always", image_of(place), copy])
+    copy_image(image_of(place), copy)
     print(f"The disk is /dev/vda: mount -t {recording.filesystem} /dev/vda /mnt")
     try:
         return subprocess.call([RUN, "--shell", "--module", recording.filesystem, "--module",
@@ -71,7 +78,7 @@ def mount(place):
     """On the host, as root; a copy here too."""
     recording, _ = load(place)
     copy, where = image_of(place) + ".mounted", os.path.join(place, "mount")
-    run_checked(["cp", "--sparse=always", image_of(place), copy])
+    copy_image(image_of(place), copy)
     os.makedirs(where, exist_ok=True)
     options = "loop,nouuid" if recording.filesystem == "xfs" else "loop"
     run_checked(["mount", "-t", recording.filesystem, "-o", options, copy, where])
