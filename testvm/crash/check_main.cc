@@ -13,7 +13,6 @@
 //
 // Its lines begin with "@ " (others may write to the same console), the last of each recording is
 // "@ end ...". Exit status: 0 all is well, 1 a violation, 2 it could not be told.
-#include <dlfcn.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,6 +25,7 @@
 #include <sstream>
 
 #include "testvm/crash/judge.h"
+#include "testvm/crash/preload/control.h"
 #include "testvm/crash/recording.h"
 #include "testvm/crash/system.h"
 
@@ -164,8 +164,7 @@ void preload(int count, char** values) {
 }
 
 void plant(const std::string& mistake) {
-  const auto function =
-      reinterpret_cast<void (*)(const char*)>(::dlsym(RTLD_DEFAULT, "crash_plant"));
+  Plant* const function = preloaded<Plant>(kPlant);
   if (function != nullptr) return function(mistake.c_str());
   if (!mistake.empty()) throw std::invalid_argument("--mistake needs --preload");
 }

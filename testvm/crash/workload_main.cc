@@ -3,7 +3,7 @@
 // after each.
 //
 // usage: crash-workload --seed N --acts N [--own-clock 1] [--keep-max N] [--after FILE]
-//          [--name NAME] POOL
+//          [--name NAME] [--ready-after N] POOL
 //
 // $CRASH_MARKS says where marks go (crash-stage sets it). With --own-clock it may set the clock
 // forward, which saves waiting for its ticks to pass. --keep-max 1 keeps at most one revision, and
@@ -11,7 +11,8 @@
 //
 // --after: the pool is as a reset has left it, in the middle of a run that had left the marks in
 // FILE, a line each: it is recovered, compared with what they promise, and used further. A byte to
-// the descriptor $CRASH_READY says that this is done. Complaints are lines "@ NAME bad ...".
+// the descriptor $CRASH_READY says that so many operations are done. Complaints are lines "@ NAME
+// bad ...".
 #include <sys/timex.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@
 #include "testvm/crash/arguments.h"
 #include "testvm/crash/judge_pool.h"
 #include "testvm/crash/plan.h"
+#include "testvm/crash/preload/control.h"
 #include "testvm/crash/session.h"
 
 namespace qubes::storage::crash {
@@ -60,8 +62,9 @@ class Workload {
       return 1;
     }
     note("ready");
-    say_ready();
-    for (std::uint64_t i = arguments_.number("acts"); i > 0; --i) {
+    const std::uint64_t ready_after = arguments_.number("ready-after", 0);
+    for (std::uint64_t i = 0; i < arguments_.number("acts"); ++i) {
+      if (i == ready_after) say_ready();
       if (is_act_fine()) continue;
       complain(history_.complaint() + ' ' + session_->message);
       return 1;
@@ -93,7 +96,9 @@ class Workload {
   bool go_on_after(const std::string& path) {
     const History before = History::of(lines_of(path));
     const std::vector<Moment> now = {{before.marks(), before.marks()}};
+    make_quiet(true);  // the noise makes files too, which would count as touched
     const Recovered recovered = recover_and_judge(before, now, pool_);
+    make_quiet(false);
     if (!recovered.complaint.empty()) {
       complain(recovered.complaint + "\n  recover did:\n" + recovered.report);
       return false;
@@ -104,6 +109,10 @@ class Workload {
     }
     session_ = std::make_unique<Session>(pool_, history_, &marker_);
     return true;
+  }
+
+  static void make_quiet(bool is_quiet) {
+    if (Quiet* const function = preloaded<Quiet>(kQuiet)) function(is_quiet);
   }
 
   static void say_ready() {

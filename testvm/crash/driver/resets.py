@@ -6,6 +6,7 @@ The marks are on the disk, past the end of the filesystem. They are read after e
 to the next boot as a file. Until that has recovered all, which its own marks show, they stay."""
 import collections
 import concurrent.futures
+import math
 import os
 import random
 import re
@@ -23,7 +24,8 @@ STATE = "reset"  # in place of a crash state's name
 # Each way, and what testvm/run says then.
 WAYS = {"sysrq b": "the guest was reset", "sysrq c": "kernel panicked",
         "system_reset": "the guest was reset", "SIGKILL": "killed by signal 9"}
-SECONDS_A_DISK = 1.5  # how long a workload is, on average: half of it times the disks
+ACTS_MAX = 30  # at most so many operations, then so many seconds
+SECONDS_MAX = 1
 EARLY_ONE_IN = 8  # of those that the host makes: while it is being recovered
 MARKS_BYTES = 64 << 20  # sparse
 SECTOR, MAGIC = 512, b"RIGMARK1 "
@@ -52,8 +54,8 @@ class Disk:
         self.resets = self.in_operation = self.in_recovery = self.operations = 0
 
     @staticmethod
-    def make(filesystem, directory):
-        recording = recordings.prepare(directory, filesystem, [])
+    def make(filesystem, directory, mistake):
+        recording = recordings.prepare(directory, filesystem, [], mistake=mistake)
         os.unlink(recording.base)
         os.unlink(recording.log)
         disk = Disk(recording)
@@ -76,12 +78,13 @@ class Disk:
         os.truncate(self.recording.disk, self.recording.data_end)
         os.truncate(self.recording.disk, self.recording.data_end + MARKS_BYTES)
 
-    def prepare_boot(self, programs, seed, acts):
+    def prepare_boot(self, programs, seed, acts, acts_before):
         recordings.copy(self.recording.disk, self.image)
         self.recording.noise = noise_of(seed) if acts else None
         after = ["--after", self.history_in_guest] if os.path.exists(self.history) else []
         self.recording.command = [programs.workload, "--own-clock", "1", "--seed", str(seed),
-                                  "--acts", str(acts), "--name", self.name, *after, "pool"]
+                                  "--acts", str(acts), "--ready-after",
+                                  str(acts_before), "--name", self.name, *after, "pool"]
 
     def after_reset(self):
         marks = read_marks(self.recording.disk, self.recording.data_end)
@@ -110,11 +113,11 @@ class Disk:
 class Reset:
     """The next one: in which way, and when."""
 
-    def __init__(self, way, rng, disks):
+    def __init__(self, way, rng):
         self.way = way
         self.is_ours = not way.startswith("sysrq")  # else the guest does it itself
         self.is_early = self.is_ours and rng.randrange(EARLY_ONE_IN) == 0
-        self.seconds = rng.uniform(0, 1 if self.is_early else SECONDS_A_DISK * disks)
+        self.seconds = rng.uniform(0, SECONDS_MAX)
 
     def stage_options(self):
         if self.is_ours:
@@ -161,7 +164,8 @@ class Series:
         self.keep = options.violations
         self.random = random.Random(self.seed)
         self.work = os.path.join(work, str(number))
-        self.disks = [Disk.make(kind, os.path.join(self.work, f"{kind}-{number}"))
+        self.disks = [Disk.make(kind, os.path.join(self.work, f"{kind}-{number}"),
+                                options.mistake)
                       for kind in options.fs for number in range(options.disks)]
         self.disk_seed = self.seed
         self.clock, self.boots = int(time.time()), 0
@@ -183,7 +187,8 @@ class Series:
         self.clock += DAY_SECONDS
         for disk in self.disks:
             self.disk_seed += 1  # of its workload
-            disk.prepare_boot(self.programs, self.disk_seed, ENDLESS if reset else 0)
+            disk.prepare_boot(self.programs, self.disk_seed, ENDLESS if reset else 0,
+                              self.random.randrange(ACTS_MAX))
         with tempfile.TemporaryDirectory(dir=self.work) as work, \
                 boot_disks(self.disks, self.programs, os.path.join(work, "boot"), self.clock,
                            reset.stage_options() if reset else []) as boot:
@@ -201,38 +206,41 @@ class Series:
             raise RigError(f"a guest ended with {status}:\n" + "\n".join(boot.lines[-20:]))
         return not found
 
-    def run(self, count):
+    def run(self, count, end):
         """Until each disk was reset so many times in the middle of its workload."""
-        while min(disk.resets for disk in self.disks) < count and not self.has_to_stop:
-            reset = Reset(self.order[self.boots % len(WAYS)], self.random, len(self.disks))
+        while min(disk.resets for disk in self.disks) < count and not self.has_to_stop \
+                and time.monotonic() < end:
+            reset = Reset(self.order[self.boots % len(WAYS)], self.random)
             if not self.boot(reset):
-                return self
+                return
             self.ways[reset.way] += 1
             for disk in self.disks:
                 disk.after_reset()
             self.say(f"  guest {self.seed}: reset {self.boots} times")
         self.boot(None)
-        return self
 
-    def run_or_stop(self, count, everybody):
+    def run_or_stop(self, count, end, everybody):
         """All of them stop where one finds something, or fails."""
+        is_fine = False
         try:
-            return self.run(count)
+            self.run(count, end)
+            is_fine = not self.violations
+            return self
         finally:
-            if min(disk.resets for disk in self.disks) < count:
-                for one in everybody:
-                    one.has_to_stop = True
+            for one in everybody:
+                one.has_to_stop = one.has_to_stop or not is_fine
 
 
-def run(programs, options, count, say):
-    """So many of each filesystem, over all guests. Returns the number of violations."""
+def run(programs, options, count, say, seconds=math.inf):
+    """So many of each filesystem, over all guests, but no more when the time is over. Returns the
+    number of violations."""
     begin = time.monotonic()
     guests = min(options.jobs, -(-count // options.disks))
     each = -(-count // (guests * options.disks))
     with tempfile.TemporaryDirectory(prefix="crash-", dir=place_for_recordings()) as work, \
             concurrent.futures.ThreadPoolExecutor(guests) as pool:
         series = [Series(programs, options, number, work, say) for number in range(guests)]
-        done = list(pool.map(lambda one: one.run_or_stop(each, series), series))
+        done = list(pool.map(lambda one: one.run_or_stop(each, begin + seconds, series), series))
     for kind in options.fs:
         disks = [disk for one in done for disk in one.disks if disk.filesystem == kind]
         sums = {name: sum(getattr(disk, name) for disk in disks)

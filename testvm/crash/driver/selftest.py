@@ -5,6 +5,7 @@ import os
 import tempfile
 
 import checking
+import host
 import recording as recordings
 from exploration import place_for_recordings, workload
 
@@ -21,11 +22,11 @@ class Kind:
         self.text, self.where, self.noise, self.wrong = text, where, noise, wrong
         self.mistake, self.way = mistake, way
 
-    def command(self, programs, seed):
+    def command(self, programs, seed, on_host):
         if self.way:
             return [programs.file, "replace", self.way, "f", str(REPLACEMENTS)]
         options = ["--keep-max", "1"] if self.mistake == "prune-first" else []
-        return workload(programs, seed, ACTS, *options)
+        return workload(programs, seed, ACTS, *options, own_clock=not on_host)
 
 
 # Noise: (seed, percent). The library, with mistakes planted into its system calls:
@@ -53,7 +54,7 @@ class Case:
         self.kind, self.filesystem, self.recordings = kind, filesystem, recordings_of_it
 
 
-def prepare(programs, kinds, filesystems, work):
+def prepare(programs, kinds, filesystems, work, on_host):
     cases = []
     for number, kind in enumerate(kinds):
         for filesystem in filesystems:
@@ -61,16 +62,18 @@ def prepare(programs, kinds, filesystems, work):
                 continue
             cases.append(Case(kind, filesystem, [
                 recordings.prepare(os.path.join(work, f"{filesystem}-{number}-{seed}-{percent}"),
-                                   filesystem, kind.command(programs, seed), mistake=kind.mistake,
+                                   filesystem, kind.command(programs, seed, on_host),
+                                   mistake=kind.mistake,
                                    noise=f"seed={seed},percent={percent}")
                 for seed, percent in kind.noise]))
     return cases
 
 
-def capture(programs, cases):
+def capture(programs, cases, on_host):
     everything = [one for case in cases for one in case.recordings]
     for start in range(0, len(everything), recordings.DISKS_MAX):
-        recordings.capture(everything[start:start + recordings.DISKS_MAX], programs)
+        batch = everything[start:start + recordings.DISKS_MAX]
+        (host if on_host else recordings).capture(batch, programs)
 
 
 class Verdict:
@@ -83,14 +86,14 @@ class Verdict:
         self.bad = outcome.bad[0] if outcome.bad else None
 
 
-def look_at(cases, backend, jobs):
+def look_at(cases, backend, jobs, seconds):
     """The second recording of a case only where the first was in vain."""
     verdicts = [Verdict(case) for case in cases]
     for turn in range(max(len(case.recordings) for case in cases)):
         todo = [verdict for verdict in verdicts
                 if not verdict.bad and turn < len(verdict.case.recordings)]
         tasks = [checking.Task(one.case.recordings[turn], 0, "--bad-max", "1", "--seconds",
-                               str(SECONDS[one.case.kind.wrong])) for one in todo]
+                               str(seconds[one.case.kind.wrong])) for one in todo]
         for verdict, outcome in zip(todo, checking.check_all(backend, tasks, jobs)):
             verdict.add(outcome)
     return verdicts
@@ -115,11 +118,11 @@ def judge(verdict, say):
     return found == case.kind.wrong
 
 
-def verdicts_on(kinds, programs, backend, filesystems, jobs):
+def verdicts_on(kinds, programs, backend, filesystems, jobs, on_host=False, seconds=None):
     with tempfile.TemporaryDirectory(prefix="crash-", dir=place_for_recordings()) as work:
-        cases = prepare(programs, kinds, filesystems, work)
-        capture(programs, cases)
-        return look_at(cases, backend, jobs)
+        cases = prepare(programs, kinds, filesystems, work, on_host)
+        capture(programs, cases, on_host)
+        return look_at(cases, backend, jobs, seconds or SECONDS)
 
 
 def run(programs, backend, filesystems, jobs, say):

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cstdlib>
 #include <mutex>
 #include <sstream>
@@ -170,10 +171,17 @@ class Noise {
 
 }  // namespace
 
+std::atomic<bool> is_quiet = false;
+
 void make_noise(const Call& call, When when) {
   static const char* const specification = std::getenv("CRASH_NOISE");
   static Noise noise(specification == nullptr ? "" : specification);
-  if (specification != nullptr && !call.directory.empty()) noise.make(call, when);
+  const bool is_wanted = specification != nullptr && !is_quiet;
+  if (is_wanted && !call.directory.empty()) noise.make(call, when);
 }
 
 }  // namespace qubes::storage::crash
+
+extern "C" void crash_quiet(bool is_quiet) {
+  qubes::storage::crash::is_quiet = is_quiet;
+}
