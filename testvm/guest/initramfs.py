@@ -7,6 +7,7 @@ directly behind the first.
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import stat
 
@@ -93,12 +94,13 @@ class Archive:
 def compile_init():
     """The bytes of the static program, compiled once for each text of it and compiler."""
     source = os.path.join(HERE, "init.c")
-    compiler = find_program(os.environ.get("CC", "cc"), "gcc, and the static libc (glibc-static)")
+    compiler, *options = shlex.split(os.environ.get("CC", "cc"))
+    compiler = [find_program(compiler, "gcc, and the static libc (glibc-static)"), *options]
     with open(source, "rb") as file:
-        key = hashlib.sha256(file.read() + compiler.encode()).hexdigest()[:32]
+        key = hashlib.sha256(file.read() + shlex.join(compiler).encode()).hexdigest()[:32]
 
     def build(new):
-        run_checked([compiler, "-static", "-O1", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror",
+        run_checked([*compiler, "-static", "-O1", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror",
                      "-o", new, source])
 
     return fill_cache(os.path.join(cache_directory("init"), key), build)
