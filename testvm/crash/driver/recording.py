@@ -6,14 +6,12 @@ import os
 import re
 import string
 import subprocess
-import time
 
-from common import RigError, die_with_parent, find_program, run_checked
+from common import RigError, die_with_parent, find_program, run_checked, run_mkfs
 
 MIB = 1 << 20
 MARKS_BYTES = MIB  # past the end of the filesystem
 DISKS_MAX = 20  # in one guest
-MKFS_TURNS, MKFS_PAUSE_SECONDS = 40, 0.5
 # Small, so that a state is made quickly. `tear`: what a power cut tears; Btrfs (measured) and ext4
 # need 4 KiB to be whole (docs/CRASH_MODEL.md).
 FILESYSTEMS = {
@@ -71,20 +69,6 @@ def copy(source, target):
     run_checked(["cp", "--sparse=always", source, target])
 
 
-def make_filesystem(kind, options, path):
-    """mkfs.btrfs wants to know of each Btrfs that root has mounted from a file whether it is this,
-    and fails as it may not look: for as long as somebody tests with loop mounts beside us."""
-    command = [find_program("mkfs." + kind, MKFS_PACKAGE[kind]), "-q", *options, path]
-    for turn in range(MKFS_TURNS):
-        try:
-            run_checked(command)
-            return
-        except RigError as error:
-            if "mount status" not in str(error) or turn == MKFS_TURNS - 1:
-                raise
-        time.sleep(MKFS_PAUSE_SECONDS)
-
-
 def prepare(directory, filesystem, command, mib=None, **how):
     """The filesystem, on a file that is longer than it, for the marks."""
     kind = FILESYSTEMS[filesystem]
@@ -93,7 +77,8 @@ def prepare(directory, filesystem, command, mib=None, **how):
     with open(recording.base, "xb") as file:
         file.truncate(recording.data_end)
     options = [] if mib else kind["options"]
-    make_filesystem(filesystem, options, recording.base)
+    program = find_program("mkfs." + filesystem, MKFS_PACKAGE[filesystem])
+    run_mkfs([program, "-q", *options, recording.base])
     os.truncate(recording.base, recording.data_end + MARKS_BYTES)
     copy(recording.base, recording.disk)
     with open(recording.log, "xb"):
