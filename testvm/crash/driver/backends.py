@@ -118,7 +118,7 @@ def choose(wanted, programs, measure, say):
         backend = BACKENDS[wanted](programs)
         say(f"backend {wanted}, as asked for: {measure(backend):.0f} states/s in one process")
         return backend
-    best, best_rate = None, 0
+    best, best_rate = None, 0.0
     for kind in (Uml, Host, Qemu):
         if kind is Qemu and best:
             break  # emulates a processor: never the fastest
@@ -131,7 +131,7 @@ def choose(wanted, programs, measure, say):
             continue
         say(f"backend {kind.name}: {rate:.0f} states/s in one process "
             f"({time.monotonic() - begin:.1f} s to find out)")
-        if rate > best_rate:
+        if best is None or rate > best_rate:
             best, best_rate = backend, rate
     if best is None:
         raise RigError("no backend works")
