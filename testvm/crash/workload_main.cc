@@ -126,7 +126,7 @@ class Workload {
     try {
       return act();
     } catch (const SystemError& error) {
-      note(std::string("wrong: ") + error.what());
+      note(std::string("wrong access to a disk: ") + error.what());
       return false;
     }
   }
