@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -49,14 +50,27 @@ def wait_for(condition, what, seconds=10):
 
 # ---- Filesystems --------------------------------------------------------------------------------
 
+MARK = "QUBES_STORAGE_TEST_NAMESPACE"
+
+
+def enter_namespace():
+    """Its own mounts: they go with the process, however it ends, and with them the loop devices."""
+    if os.environ.get(MARK):
+        return
+    os.environ[MARK] = "1"
+    # Without a compiled copy: the checkout stays clean.
+    command = ["unshare", "--mount", "--propagation", "private", sys.executable, "-B"]
+    os.execvp(command[0], command + [os.path.abspath(sys.argv[0]), *sys.argv[1:]])
+
 
 class Mount:
-    """A filesystem in an image file, mounted by a loop device, or a tmpfs of that size."""
+    """A filesystem in an image file (in `parent`, or where there is room), mounted by a loop device,
+    or a tmpfs of that size."""
 
-    def __init__(self, kind, size=512 * MIB):
+    def __init__(self, kind, size=512 * MIB, parent=None):
         room = shutil.disk_usage("/dev/shm").free if os.path.isdir("/dev/shm") else 0
-        self.directory = tempfile.mkdtemp(prefix="qubes-storage-cli-",
-                                          dir="/dev/shm" if room > 2 * size else "/var/tmp")
+        parent = parent or ("/dev/shm" if room > 2 * size else "/var/tmp")
+        self.directory = tempfile.mkdtemp(prefix="qubes-storage-cli-", dir=parent)
         self.kind = kind
         self.path = os.path.join(self.directory, "mount")
         os.mkdir(self.path)

@@ -23,18 +23,6 @@ import cases_errors  # noqa: F401  pylint: disable=unused-import
 import cases_lives  # noqa: F401  pylint: disable=unused-import
 import cases_usage  # noqa: F401  pylint: disable=unused-import
 
-MARK = "QUBES_STORAGE_TEST_NAMESPACE"
-
-
-def enter_namespace():
-    """Its own mounts: they go with the process, however it ends, and with them the loop devices."""
-    if os.environ.get(MARK):
-        return
-    os.environ[MARK] = "1"
-    # Without a compiled copy: the checkout stays clean.
-    command = ["unshare", "--mount", "--propagation", "private", sys.executable, "-B"]
-    os.execvp(command[0], command + [os.path.abspath(__file__), *sys.argv[1:]])
-
 
 def is_selected(name, pattern):
     short = name.split("/", 1)[1]
@@ -111,7 +99,7 @@ def end(number, _frame):
 
 if __name__ == "__main__":
     if "-l" not in sys.argv and os.geteuid() == 0:
-        enter_namespace()
+        harness.enter_namespace()
     for signal_number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(signal_number, end)
     sys.exit(main())
