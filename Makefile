@@ -135,6 +135,7 @@ random: deps ## long random sequences of operations, crashes and faults: SEED=N
 	@$(BUILD)/tests/random $(or $(SEED),1) 40 150
 
 include testvm/crash/crash.mk
+include tests/bench/bench.mk
 
 asan: deps ## the tests under the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)-asan OPTIMIZE='-O1 -g' sanitized \
@@ -181,7 +182,7 @@ clean: ## remove everything that was built
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan
 
 help: ## list the verbs
-	@sed -n 's|^\([a-z-]*\):.*## |  \1\t|p' Makefile testvm/crash/crash.mk | expand -t 14
+	@sed -n 's|^\([a-z-]*\):.*## |  \1\t|p' Makefile testvm/crash/crash.mk tests/bench/bench.mk | expand -t 14
 
 .PHONY: all simulation sim teeth faults random check check-one asan tsan sanitized lint demo deps install uninstall clean help
 .DELETE_ON_ERROR:
