@@ -102,6 +102,7 @@ def operations_markdown(result):
             row.append(milliseconds(by_extents[few][name]["ours"]["foreground"]["ns"]))
             row += [milliseconds(cell[one]["foreground"]["ns"]) for one in ("ours", "bare")]
             if peer:
-                row.append(milliseconds(cell["peer"]["foreground"]["ns"]) if "peer" in cell else "-")
+                row.append(milliseconds(cell["peer"]["foreground"]["ns"])
+                           if "peer" in cell else "-")
             row.append(cell["ours"]["foreground"]["flushes"])
     return markdown_table(header, rows.values())

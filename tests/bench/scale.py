@@ -6,7 +6,7 @@ cost what it costs in a pool without others, and the list must grow as the numbe
 """
 import os
 
-from contest import Contestant, least
+from contest import contestants, least
 from report import milliseconds, print_table
 
 VOLUMES = {"none": 0, "1000": 1000, "10000": 10_000}
@@ -33,42 +33,59 @@ def add_volumes(pool, count):
                 os.link(revision, f"{directory}/{name}.img.{number}@2026-01-01T00:00:00Z")
 
 
+def make_pools(disk, name, ours, say):
+    pools = {}
+    for others, count in VOLUMES.items():
+        say(f"{disk.kind}: a pool for {name} with {count} more volumes")
+        pools[others] = disk.make_pool(f"scale-{name}-{others}", 1)
+        add_volumes(pools[others], count)
+        ours.run(disk, pools[others], "start")
+        ours.run(disk, pools[others], "stop")  # from here on there is a precache
+    return pools
+
+
+def measure(disk, taking_part, pools, rounds):
+    """{operation: {contestant: {others: least ns}}}"""
+    samples = {}
+    for _ in range(rounds):
+        for operation in (*OPERATIONS, "list"):
+            for one in taking_part if operation != "list" else taking_part[:1]:
+                for others, pool in pools[one.name].items():
+                    cells = samples.setdefault(operation, {}).setdefault(one.name, {})
+                    cells.setdefault(others, []).append(one.run(disk, pool, operation))
+    return {operation: {name: {others: least(found, "foreground")
+                               for others, found in cells.items()}
+                        for name, cells in by_name.items()}
+            for operation, by_name in samples.items()}
+
+
 def run(disks, options, say):
-    ours = Contestant("ours", os.path.join(options.build, "tests/bench/ours"))
+    taking_part = [one for one in contestants(options) if one.name != "peer"]
+    ours = taking_part[0]
     result = {}
     for disk in disks:
-        pools = {}
-        for name, count in VOLUMES.items():
-            say(f"{disk.kind}: a pool with {count} more volumes")
-            pools[name] = disk.make_pool(f"scale-{name}", 1)
-            add_volumes(pools[name], count)
-            ours.run(disk, pools[name], "start")
-            ours.run(disk, pools[name], "stop")  # from here on there is a precache
-        samples = {}
-        for _ in range(max(ROUNDS, options.rounds)):
-            for operation in (*OPERATIONS, "list"):
-                for name, pool in pools.items():
-                    samples.setdefault(operation, {}).setdefault(name, []).append(
-                        ours.run(disk, pool, operation))
-        result[disk.kind] = {operation: {name: least(found, "foreground")
-                                         for name, found in cells.items()}
-                             for operation, cells in samples.items()}
-        for pool in pools.values():
-            disk.remove_pool(pool)
+        pools = {one.name: make_pools(disk, one.name, ours, say) for one in taking_part}
+        result[disk.kind] = measure(disk, taking_part, pools, max(ROUNDS, options.rounds))
+        for by_others in pools.values():
+            for pool in by_others.values():
+                disk.remove_pool(pool)
     return result
 
 
 def show(result):
-    rows = [[kind, operation, *(milliseconds(cells[name]) for name in VOLUMES)]
-            for kind, operations in result.items() for operation, cells in operations.items()]
+    rows = [[kind, operation, name, *(milliseconds(cells[others]) for others in VOLUMES)]
+            for kind, operations in result.items() for operation, by_name in operations.items()
+            for name, cells in by_name.items()]
     print_table(f"one operation beside other volumes of {REVISIONS} revisions, foreground ms",
-                ["filesystem", "operation", *(f"{name} others" for name in VOLUMES)], rows)
+                ["filesystem", "operation", "by", *(f"{name} others" for name in VOLUMES)], rows)
 
 
 def judge(result, verdicts):
     for kind, operations in result.items():
         for operation in OPERATIONS:
+            cells = operations[operation]["ours"]
             verdicts.at_most(f"{kind}: {operation} beside 10000 volumes / beside none",
-                             operations[operation]["10000"] / operations[operation]["none"], LIMIT)
+                             cells["10000"] / cells["none"], LIMIT)
+        cells = operations["list"]["ours"]
         verdicts.at_most(f"{kind}: list, time per volume of 10000 / of 1000",
-                         operations["list"]["10000"] / operations["list"]["1000"] / 10, LIMIT)
+                         cells["10000"] / cells["1000"] / 10, LIMIT)

@@ -31,6 +31,7 @@ struct Unref {
   void operator()(qubes_storage_pool* pool) const { qubes_storage_pool_unref(pool); }
   void operator()(qubes_storage_volume* volume) const { qubes_storage_volume_unref(volume); }
   void operator()(qubes_storage_volumes* list) const { qubes_storage_volumes_unref(list); }
+  void operator()(qubes_storage_job* job) const { qubes_storage_job_unref(job); }
   void operator()(qubes_storage_pool_config* it) const { qubes_storage_pool_config_unref(it); }
   void operator()(qubes_storage_volume_config* it) const { qubes_storage_volume_config_unref(it); }
 };
