@@ -40,19 +40,24 @@ GROWTH_LIMIT, BARE_LIMIT = 3, 1.5
 PEER_OPERATIONS = ("stop, revision and prune", "revert", "resize, stopped")
 PEER_FASTER = {"xfs": 500, "btrfs": 200}
 PEER_TOTAL_LIMIT = 0.6
-MANY_EXTENTS = 100_000  # from here on the peer takes minutes: one round
+MANY_EXTENTS = 100_000  # from here on a round takes minutes
+CHEAP_ROUNDS = 3  # times as many below: there a millisecond of noise is much
 
 
-def live_once(disk, extents, taking_part, samples):
+def live_once(disk, extents, taking_part, samples, say):
     image = disk.image(extents)
     pools = {one.name: disk.make_pool(one.name, extents) for one in taking_part}
     for one in taking_part:
         require_extents(f"{pools[one.name]}/appvms/work/private.img", extents)
     for name, operation in LIFE:
-        for one in taking_part:
-            sample = one.run(disk, pools[one.name], operation, image)
-            if name and sample:
-                samples.setdefault(name, {}).setdefault(one.name, []).append(sample)
+        found = {one.name: one.run(disk, pools[one.name], operation, image) for one in taking_part}
+        if name is None:
+            continue
+        for one, sample in found.items():
+            if sample:
+                samples.setdefault(name, {}).setdefault(one, []).append(sample)
+        say(f"  {name}: " + ", ".join(f"{one} {report.milliseconds(foreground(found, one))} ms"
+                                      for one, sample in found.items() if sample))
     for pool in pools.values():
         disk.remove_pool(pool)
 
@@ -60,12 +65,14 @@ def live_once(disk, extents, taking_part, samples):
 def measure(disk, extents, options, say):
     samples = {}
     everybody = contestants(options)
-    for number in range(options.rounds):
-        say(f"{disk.kind}, {extents} extents: round {number + 1} of {options.rounds}")
-        skips_peer = extents >= MANY_EXTENTS and number >= options.peer_rounds
-        taking_part = [one for one in everybody if one.name != "peer" or not skips_peer]
+    is_long = extents >= MANY_EXTENTS
+    rounds = options.rounds if is_long else options.rounds * CHEAP_ROUNDS
+    peer_rounds = options.peer_rounds if is_long else options.rounds
+    for number in range(rounds):
+        say(f"{disk.kind}, {extents} extents: round {number + 1} of {rounds}")
+        taking_part = [one for one in everybody if one.name != "peer" or number < peer_rounds]
         shift = number % len(taking_part)  # who comes first may matter
-        live_once(disk, extents, taking_part[shift:] + taking_part[:shift], samples)
+        live_once(disk, extents, taking_part[shift:] + taking_part[:shift], samples, say)
     return samples
 
 
