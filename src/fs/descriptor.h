@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// What every user of the kernel here shares: an owned descriptor, and the one place for EINTR.
+// What every user of the kernel here shares: an owned descriptor, its lock, and the one
+// place for EINTR.
 #ifndef QUBES_STORAGE_SRC_FS_DESCRIPTOR_H
 #define QUBES_STORAGE_SRC_FS_DESCRIPTOR_H
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -35,6 +37,19 @@ class UniqueFd {
 
  private:
   int fd_ = -1;
+};
+
+// The lock of an open file ends with the object, not with the descriptor: a child that the program
+// has forked meanwhile keeps that open, and must not end the lock itself.
+class OwnLock {
+ public:
+  void hold() { owner_ = ::getpid(); }
+  void end(const UniqueFd& fd) const {
+    if (fd && owner_ == ::getpid()) ::flock(fd.get(), LOCK_UN);
+  }
+
+ private:
+  pid_t owner_ = 0;
 };
 
 // Repeats a system call that a signal interrupted. Not for close(2): on Linux the descriptor is

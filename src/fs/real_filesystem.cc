@@ -24,9 +24,13 @@ class RealDirectory final : public Directory {
  public:
   RealDirectory(UniqueFd descriptor, std::string path)
       : fd(std::move(descriptor)), path_(std::move(path)) {}
+  ~RealDirectory() override { lock.end(fd); }
+  RealDirectory(const RealDirectory&) = delete;
+  RealDirectory& operator=(const RealDirectory&) = delete;
   const std::string& path() const override { return path_; }
 
   const UniqueFd fd;
+  OwnLock lock;
 
  private:
   const std::string path_;
@@ -39,16 +43,24 @@ class RealFile final : public File {
   RealFile(UniqueFd fd, std::string for_messages)
       : RealFile(UnnamedFile{std::move(fd), {}}, std::move(for_messages)) {}
 
+  ~RealFile() override { lock.end(file.fd); }
+  RealFile(const RealFile&) = delete;
+  RealFile& operator=(const RealFile&) = delete;
+
   int fd() const { return file.fd.get(); }
   OpenFile open() const { return {fd(), path}; }
 
   UnnamedFile file;
   std::string path;
+  OwnLock lock;
 };
 
 // All objects that come in were made here.
 const RealDirectory& real(const Directory& directory) {
   return static_cast<const RealDirectory&>(directory);
+}
+RealDirectory& real(Directory& directory) {
+  return static_cast<RealDirectory&>(directory);
 }
 RealFile& real(File& file) {
   return static_cast<RealFile&>(file);
@@ -173,6 +185,7 @@ class RealFilesystem final : public Filesystem {
     if (retry([&] { return ::flock(fd_of(directory), LOCK_EX); }) == -1) {
       throw_errno(errno, "lock directory", directory.path());
     }
+    real(directory).lock.hold();
   }
 
   // ---- What is there ----------------------------------------------------------------------
@@ -313,9 +326,11 @@ class RealFilesystem final : public Filesystem {
 
   bool try_lock(File& file, LockMode mode) override {
     const int operation = (mode == LockMode::shared ? LOCK_SH : LOCK_EX) | LOCK_NB;
-    if (retry([&] { return ::flock(real(file).fd(), operation); }) == 0) return true;
-    if (errno == EWOULDBLOCK) return false;
-    throw_errno(errno, "lock", real(file).path);
+    const int result = retry([&] { return ::flock(real(file).fd(), operation); });
+    if (result == -1 && errno == EWOULDBLOCK) return false;
+    if (result == -1) throw_errno(errno, "lock", real(file).path);
+    real(file).lock.hold();
+    return true;
   }
 
   // ---- Names ------------------------------------------------------------------------------

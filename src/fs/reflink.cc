@@ -59,16 +59,22 @@ bool share_blocks(OpenFile source, OpenFile target) {
 bool share_blocks_in_pieces(OpenFile source, OpenFile target, std::uint64_t from,
                             const Progress& progress) {
   const auto size_bytes = static_cast<std::uint64_t>(stat_of(source).st_size);
+  const DataRanges data(source, size_bytes);
   std::uint64_t piece = progress ? kPieceFirst : size_bytes;
   std::uint64_t at = from;
-  if (at >= size_bytes) return at > 0 || share_blocks(source, target);
+  bool has_shared = from > 0;
+  if (at >= size_bytes) return has_shared || share_blocks(source, target);
   while (at < size_bytes) {
-    const bool is_last = size_bytes - at <= piece;
+    const std::uint64_t begin_of_data = data.next_begin(at);
+    const bool is_hole = begin_of_data == size_bytes;  // to the end, at which the target will end
+    if (!is_hole) at = std::max(at, begin_of_data - begin_of_data % kPieceMin);
+    const bool is_last = is_hole || size_bytes - at <= piece;
     const auto begin = std::chrono::steady_clock::now();
     if (!share_range(source, target, at, is_last ? 0 : piece)) {
-      if (at == 0 && is_refusal(errno)) return false;
+      if (!has_shared && is_refusal(errno)) return false;
       throw_errno(errno, "clone into", target.path);
     }
+    has_shared = true;
     at = is_last ? size_bytes : at + piece;
     piece = next_piece(piece, std::chrono::steady_clock::now() - begin);
     if (progress) progress(at, size_bytes);

@@ -14,8 +14,9 @@ namespace qubes::storage {
 // blocks.
 bool share_blocks(OpenFile source, OpenFile target);
 
-// The same from byte `from` on (what is before it is there already). With a `progress`: in pieces,
-// between which others get at the inodes, and `progress` may end it by throwing.
+// The same from byte `from` on (what is before it is there already), into a file without data after
+// it. With a `progress`: in pieces, between which others get at the inodes, and `progress` may end
+// it by throwing.
 bool share_blocks_in_pieces(OpenFile source, OpenFile target, std::uint64_t from,
                             const Progress& progress);
 

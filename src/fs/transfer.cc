@@ -29,21 +29,24 @@ Range DataRanges::next(std::uint64_t offset) {
   return {std::max(offset, current_.begin), current_.end};
 }
 
-Range DataRanges::seek(std::uint64_t offset) const {
-  const Range none{size_bytes_, size_bytes_};
-  if (offset >= size_bytes_) return none;
+std::uint64_t DataRanges::next_begin(std::uint64_t offset) const {
+  if (offset >= size_bytes_) return size_bytes_;
   const off_t data = ::lseek(file_.fd, static_cast<off_t>(offset), SEEK_DATA);
-  if (data == -1) {
-    if (errno == ENXIO) return none;
-    // A filesystem that does not know its holes: all is data.
-    if (errno == EINVAL || errno == EOPNOTSUPP) return {offset, size_bytes_};
-    throw_errno(errno, "find the data of", file_.path);
+  if (data != -1) return std::min(size_bytes_, static_cast<std::uint64_t>(data));
+  if (errno == ENXIO) return size_bytes_;
+  // A filesystem that does not know its holes: all is data.
+  if (errno == EINVAL || errno == EOPNOTSUPP) return offset;
+  throw_errno(errno, "find the data of", file_.path);
+}
+
+Range DataRanges::seek(std::uint64_t offset) const {
+  const std::uint64_t begin = next_begin(offset);
+  if (begin == size_bytes_) return {size_bytes_, size_bytes_};
+  const off_t hole = ::lseek(file_.fd, static_cast<off_t>(begin), SEEK_HOLE);
+  // ENXIO: cut short between the two calls. The read finds out. The others: as above.
+  if (hole == -1 && errno != ENXIO && errno != EINVAL && errno != EOPNOTSUPP) {
+    throw_errno(errno, "find the holes of", file_.path);
   }
-  const auto begin = static_cast<std::uint64_t>(data);
-  if (begin >= size_bytes_) return none;
-  const off_t hole = ::lseek(file_.fd, data, SEEK_HOLE);
-  // ENXIO: cut short between the two calls. The read finds out.
-  if (hole == -1 && errno != ENXIO) throw_errno(errno, "find the holes of", file_.path);
   const auto end = hole == -1 ? size_bytes_ : static_cast<std::uint64_t>(hole);
   return {begin, std::min(end, size_bytes_)};
 }

@@ -54,6 +54,8 @@ class DataRanges {
 
   // The first data at or after `offset`, within the size; at the end [size, size).
   Range next(std::uint64_t offset);
+  // Where it begins, which is cheaper to find than where it ends.
+  std::uint64_t next_begin(std::uint64_t offset) const;
 
  private:
   Range seek(std::uint64_t offset) const;

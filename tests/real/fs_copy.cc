@@ -57,6 +57,21 @@ BOOST_AUTO_TEST_CASE(clone_shared_leaves_the_target_empty_where_it_cannot) {
   BOOST_TEST(size_of(xfs / "target") == 0u);
 }
 
+// An image may be said to have any size: the pieces are those of its data.
+BOOST_DATA_TEST_CASE(shared_huge_hole_costs_nothing, kReflinkKinds, kind) {
+  const Place place(kind);
+  const std::uint64_t size = std::uint64_t{1} << 62;
+  const FilePtr source = place.make("source", "at the beginning");
+  place.fs->set_size(*source, size);
+  write_at(place / "source", size / 2 + 5, "in the middle");
+  const FilePtr target = place.make("target", "");
+  int pieces = 0;
+  BOOST_TEST(place.fs->clone_shared(*source, *target, 0, [&](auto, auto) { ++pieces; }));
+  BOOST_TEST(pieces < 20);
+  BOOST_TEST(place.fs->status(*target).size_bytes == size);
+  BOOST_TEST(place.fs->same_content(*source, *target));
+}
+
 // ---- Copying --------------------------------------------------------------------------------
 
 BOOST_DATA_TEST_CASE(copy_is_exact_in_size, kRoutes* data::make({0, 1, 4095, 4096, 4097, 1048579}),
