@@ -158,8 +158,8 @@ void ImageVolume::resize_session(Images& at, std::uint64_t size_bytes) {
     at.fs.set_size(*file, size_bytes);
     if (config_.save_on_stop) {  // else a crash throws it away anyway
       at.fs.sync(*file);
-      at.changes
-          .settle();  // The name, too, may be as young as the process that died after a start.
+      // The name, too, may be as young as the process that died after a start.
+      at.changes.settle();
     }
   }
   at.fs.refresh_loops(*file);  // also after one that failed here last time

@@ -424,9 +424,9 @@ int32_t qubes_storage_volume_remove_async(qubes_storage_volume *volume, uint32_t
  * before.
  * Errors: INVALID (the volume is not saved, but holds a committed state that is no other volume's:
  * it may be an origin, or a snapshot that a crash cut off long ago; remove it first),
- * NOT_FOUND (no image; no source), BUSY (an import is held; snapshots are disabled, and a
- * snapshot volume runs on this image or an export reads it), DIRTY (the source runs with snapshots
- * disabled), NO_SPACE, OFFLINE.
+ * NOT_FOUND (no image; no source), BUSY (an import is held; snapshots are disabled, and an export
+ * or an import from this volume reads the image), DIRTY (the source runs with snapshots disabled),
+ * NO_SPACE, OFFLINE.
  */
 int32_t qubes_storage_volume_start(qubes_storage_volume *volume, uint32_t flags,
                                    qubes_storage_error **reterr);
@@ -738,10 +738,11 @@ int32_t qubes_storage_job_get_supported(const qubes_storage_job *job, int32_t *s
 #define QUBES_STORAGE_CLONE_KEEP_MTIME 1u
 
 /*
- * Clones a regular file: by reflink, or by a sparse copy where that cannot be. `target` is replaced
- * in one step, or made, mode 0600; its parent directory is made if it is absent (one level). The
- * clone gets the size `size_bytes`, or that of the source if QUBES_STORAGE_UNKNOWN. Stores in
- * `*reflinked`, which may be NULL, whether blocks are shared.
+ * Clones a regular file: by reflink, at one moment, or by a sparse copy where that cannot be. (A
+ * job clones in pieces, so that it can be cancelled: the source must not change.) `target` is
+ * replaced in one step, or made, mode 0600; its parent directory is made if it is absent (one
+ * level). The clone gets the size `size_bytes`, or that of the source if QUBES_STORAGE_UNKNOWN.
+ * Stores in `*reflinked`, which may be NULL, whether blocks are shared.
  * Durability: content and name, when it returns. A crash before leaves the old target, whole, and
  * perhaps a temporary `TARGET~XXXXXXXX`.
  * Errors: NOT_FOUND, CORRUPT (either is something else than a regular file), NO_SPACE,

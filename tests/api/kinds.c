@@ -145,6 +145,7 @@ static void snapshot_sizes(void) {
     WORKS(qubes_storage_volume_start, volume, 0);
     CHECK_U64(size_of(qubes_storage_volume_path(volume)), SIZE_OF_VOLUME * 2);
     WORKS(qubes_storage_volume_discard, volume, 0);
+    if (i == 0) WORKS(qubes_storage_volume_remove, volume, 0);
     qubes_storage_volume_unref(volume);
   }
   qubes_storage_volume_unref(source);

@@ -109,6 +109,7 @@ static void resize_nominal(void) {
     WORKS(qubes_storage_volume_start, volume, 0);
     CHECK_U64(size_of(qubes_storage_volume_path(volume)), 2 * kMiB);
     WORKS(qubes_storage_volume_discard, volume, 0);
+    if (i + 1 < sizeof kinds / sizeof kinds[0]) WORKS(qubes_storage_volume_remove, volume, 0);
     qubes_storage_volume_unref(volume);
   }
   qubes_storage_volume_unref(source);

@@ -67,8 +67,11 @@ class Checker {
         check_precache(volume.vid);
         break;
       case PeerVolume::Kind::snapshot:
-        if (volume.running != clean.has_value())
-          object(volume.vid, "clean must be there iff it runs");
+        // Stopped, it may have one beside our precache: the peer's start replaces it.
+        if (volume.running && !clean) object(volume.vid, "runs without a clean image");
+        if (!volume.running && clean && !image(volume.vid, "-precache.img")) {
+          object(volume.vid, "is stopped with a clean image");
+        }
         if (!image(volume.source, ".img")) object(volume.source, "Missing image file");
         break;
       case PeerVolume::Kind::volatile_volume:

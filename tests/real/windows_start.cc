@@ -140,13 +140,14 @@ BOOST_DATA_TEST_CASE(W10_outdated_snapshot_of_a_source_without_history, kDiskKin
   leave_outdated_link(pool);
   pool.volume(kTemplate).unlink(".img.1@" + utc_of('S')).volume(kRoot);
   const std::string before = pool.observe();
-  const auto snapshot = [&] { return Opened(pool).snapshot(kRoot, kTemplate); };
-  BOOST_CHECK_NO_THROW(snapshot()->stop());
-  const int code = code_thrown([&] { snapshot()->start(); });
+  Opened opened(pool);
+  const auto snapshot = opened.snapshot(kRoot, kTemplate);
+  BOOST_CHECK_NO_THROW(snapshot->stop());
+  const int code = code_thrown([&] { snapshot->start(); });
   if (code != 0) {
     BOOST_TEST(code == value(Code::invalid));
     BOOST_TEST(pool.observe() == before);
-    snapshot()->remove();
+    snapshot->remove();
   }
   check_snapshot_starts(pool);
 }

@@ -232,6 +232,28 @@ struct SessionSwept final : ForwardingFilesystem {
   }
 };
 
+// A snapshot starts from its precache whatever its source has become: as if the second name that it
+// has were that of the source's present state, until it has made one.
+struct SnapshotPinIgnored final : ForwardingFilesystem {
+  using ForwardingFilesystem::ForwardingFilesystem;
+  using ForwardingFilesystem::status;
+  FilePtr open_file(const Directory& directory, const std::string& name, Access access) override {
+    FilePtr file = inner().open_file(directory, name, access);
+    if (role_of(name) == Role::clean) source_ = inner().status(*file).inode;
+    return file;
+  }
+  std::optional<FileStatus> status(const Directory& directory, const std::string& name) override {
+    auto found = inner().status(directory, name);
+    if (!found || role_of(name) != Role::clean) return found;
+    auto precache = inner().status(directory, info(intern(name)).volume + "-precache.img");
+    if (precache && precache->mtime_ns == found->mtime_ns + 1) pinned_ = found->inode;
+    if (found->inode == pinned_) found->inode = source_;
+    return found;
+  }
+  std::uint64_t source_ = 0;
+  std::uint64_t pinned_ = 0;  // the inode that is looked at as if it were the source's
+};
+
 template <typename Mistake>
 void add(std::vector<std::unique_ptr<Mutation>>& mistakes, const char* name) {
   mistakes.push_back(std::make_unique<OnFilesystem<Mistake>>(std::string("mistake: ") + name));
@@ -260,6 +282,7 @@ std::vector<std::unique_ptr<Mutation>> realistic_mistakes() {
   add<LocksIgnored>(all, "an import is swept though somebody holds it");
   add<SessionIsALink>(all, "a session is a link to the committed state");
   add<SessionSwept>(all, "a session found at the start is swept");
+  add<SnapshotPinIgnored>(all, "a precache of a snapshot is never outdated");
   return all;
 }
 

@@ -57,7 +57,7 @@ std::vector<Content> contents_of(const State& state, Optional optional) {
 // Stopped, it may keep a precache: a clone of the state that its own clean name is a link to, with
 // an mtime that says so.
 std::string leftovers_of_snapshot(const Seen& seen) {
-  if (!seen.precache) return seen.clean && !seen.dirty ? "left over: a link to a state" : "";
+  if (!seen.precache) return "";  // what a crash left of a session; the next start or stop ends it
   if (seen.dirty) return "left over: a precache beside a session";
   if (!seen.clean) return "left over: a precache of nothing";
   if (seen.precache->mtime_ns != seen.clean->mtime_ns + 1) return "left over: a stale precache";
