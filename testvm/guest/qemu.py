@@ -2,6 +2,7 @@
 """One boot of the guest: the command line of QEMU, and what comes out of it."""
 import json
 import os
+import pathlib
 import select
 import shlex
 import socket
@@ -109,7 +110,8 @@ class Boot:
                     command, stdin=None if settings.on_terminal else subprocess.DEVNULL,
                     stdout=None if settings.on_terminal else messages, stderr=messages,
                     pass_fds=[theirs.fileno()], preexec_fn=die_with_parent)
-        with open(os.path.join(work, "pid"), "w", encoding="ascii") as file:
+        self.pid_file = os.path.join(work, "pid")  # while it runs
+        with open(self.pid_file, "w", encoding="ascii") as file:
             file.write(str(self.process.pid))
         self.channel = ours
 
@@ -117,6 +119,7 @@ class Boot:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        pathlib.Path(self.pid_file).unlink(missing_ok=True)
         self.channel.close()
 
     def _left(self):
