@@ -100,14 +100,19 @@ void sync_content(Images& at, const std::string& name) {
   }
 }
 
-// Makes I, a shorter C. P is renamed before it is cut: cut, it must never pass for C.
+// Makes I, a shorter C; commit syncs it. P is renamed before it is cut: cut, it must never pass for
+// C.
 void shrink_clean(Images& at, std::uint64_t size_bytes) {
-  if (!at.files.precache_is_valid()) {
-    return publish_resized(at, at.names.import, size_bytes);
+  FilePtr file;
+  if (at.files.precache_is_valid()) {
+    at.changes.rename(at.names.precache, at.names.import);
+    file = at.open(at.names.import, Access::read_write);
+    at.fs.set_size(*file, size_bytes);
+  } else {
+    file = clone_clean(at, at.names.import);
+    at.fs.set_size(*file, size_bytes);
+    at.fs.link_unnamed(*file, *at.directory, at.names.import);
   }
-  at.changes.rename(at.names.precache, at.names.import);
-  FilePtr file = at.open(at.names.import, Access::read_write);
-  at.fs.set_size(*file, size_bytes);  // commit syncs it
   at.fs.close(std::move(file));
 }
 
@@ -229,7 +234,6 @@ void publish_snapshot_precache(Images& at, const SnapshotSource& source, FilePtr
   at.changes.unlink(at.names.clean);
   at.fs.set_mtime(*clone, source.state.mtime_ns + kSnapshotMarkNs);
   publish(at, at.names.precache, std::move(clone));  // A P without a C is worth nothing yet.
-  at.changes.barrier();                              // No C without its P.
   at.fs.link(source.directory, source.name, *at.directory, at.names.clean);
 }
 

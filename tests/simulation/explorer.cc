@@ -14,6 +14,7 @@ Explorer::Explorer(Scenario scenario, CrashModel model, Limits limits, const Mut
       model_(std::move(model)),
       limits_(limits),
       mutation_(mutation),
+      acts_(operations(scenario_)),
       queues_(static_cast<std::size_t>(limits.crashes_max) + 1) {}
 
 Explorer::~Explorer() = default;
@@ -73,37 +74,59 @@ void Explorer::add(World world, std::uint32_t parent, const Edge& edge, int cras
   if (!is_new && known->second <= crashes) return;
   known->second = crashes;
   const auto id = static_cast<std::uint32_t>(nodes_.size());
-  nodes_.push_back({parent, edge});
+  nodes_.push_back({parent, edge, crashes, false});
+  if (keeps_worlds) worlds_.push_back(bytes);
   queues_[static_cast<std::size_t>(crashes)].emplace_back(id, bytes);
 }
 
-void Explorer::expand(std::uint32_t id, const World& world, int crashes) {
-  for (const Act& act : operations(scenario_)) {
-    if (violations_.size() >= static_cast<std::size_t>(limits_.violations_max)) return;
-    Edge edge{act, 0};
-    Visit visit(scenario_, model_, world, act, mutation_);
-    if (!visit.makes_sense()) continue;
-    ++operations_run_;
-    visit.on_complaint = [&](std::uint32_t crash, const std::string& complaint) {
+void Explorer::visit(const VisitId& id, const World& world, int crashes) {
+  const Act& act = acts_[id.act];
+  Edge edge{act, 0};
+  Visit visit(scenario_, model_, world, act, mutation_);
+  if (!visit.makes_sense()) return;
+  ++operations_run_;
+  if (on_visit) on_visit(id);
+  visit.on_complaint = [&](std::uint32_t crash, const std::string& complaint) {
+    edge.crash = crash;
+    report(id.node, edge, complaint);
+  };
+  if (crashes < limits_.crashes_max) {
+    visit.checked = &checked_;
+    visit.on_crash = [&](std::uint32_t crash, World after) {
       edge.crash = crash;
-      report(id, edge, complaint);
+      add(std::move(after), id.node, edge, crashes + 1);
     };
-    if (crashes < limits_.crashes_max) {
-      visit.checked = &checked_;
-      visit.on_crash = [&](std::uint32_t crash, World after) {
-        edge.crash = crash;
-        add(std::move(after), id, edge, crashes + 1);
-      };
-    }
-    visit.run();
-    edge.crash = 0;
-    if (visit.is_good()) add(visit.result(), id, edge, crashes);
+  }
+  visit.run();
+  edge.crash = 0;
+  if (visit.is_good()) add(visit.result(), id.node, edge, crashes);
+}
+
+void Explorer::expand(std::uint32_t id, const World& world, int crashes) {
+  for (std::uint32_t act = 0; act < acts_.size(); ++act) {
+    if (violations_.size() >= static_cast<std::size_t>(limits_.violations_max)) return;
+    visit({id, act}, world, crashes);
   }
 }
 
 void Explorer::run() {
   World root{initial_disk(scenario_), std::vector<VolumeModel>(scenario_.volumes.size())};
   add(std::move(root), 0, {}, 0);
+  explore_queues();
+}
+
+void Explorer::run_from(const Explorer& sound, const std::vector<VisitId>& visits) {
+  nodes_ = sound.nodes_;
+  for (Node& node : nodes_) node.is_sound = true;
+  visited_ = sound.visited_;
+  for (const VisitId& id : visits) {
+    if (is_full()) return;
+    visit(id, deserialized_world(sound.worlds_[id.node]), nodes_[id.node].crashes);
+  }
+  explore_queues();
+}
+
+void Explorer::explore_queues() {
   for (std::size_t crashes = 0; crashes < queues_.size(); ++crashes) {
     auto& queue = queues_[crashes];
     while (!queue.empty() && !is_full()) {
@@ -125,14 +148,16 @@ void Explorer::report(std::uint32_t parent, const Edge& edge, const std::string&
 
 // From the first state again, so that nothing but the way has to be kept.
 std::string Explorer::trace(std::uint32_t parent, const Edge& edge) {
-  std::vector<Edge> way = {edge};
-  for (std::uint32_t at = parent; at != 0; at = nodes_[at].parent) way.push_back(nodes_[at].edge);
+  std::vector<std::pair<Edge, const Mutation*>> way = {{edge, mutation_}};
+  for (std::uint32_t at = parent; at != 0; at = nodes_[at].parent) {
+    way.emplace_back(nodes_[at].edge, nodes_[at].is_sound ? nullptr : mutation_);
+  }
   std::reverse(way.begin(), way.end());
   World world{initial_disk(scenario_), std::vector<VolumeModel>(scenario_.volumes.size())};
   std::string text = "scenario " + scenario_.name + ", filesystem " + model_.name + '\n';
-  for (const Edge& one : way) {
+  for (const auto& [one, mutation] : way) {
     world = deserialized_world(serialized_world(world));
-    Visit visit(scenario_, model_, world, one.act, mutation_);
+    Visit visit(scenario_, model_, world, one.act, mutation);
     visit.narrated_crash = one.crash;
     visit.on_crash = [&](std::uint32_t crash, World after) {
       if (crash == one.crash) world = std::move(after);

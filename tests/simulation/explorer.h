@@ -63,12 +63,24 @@ struct Violation {
   std::string trace;
 };
 
+// An operation from a state: those of a finished explorer, by their numbers.
+struct VisitId {
+  std::uint32_t node = 0;
+  std::uint32_t act = 0;  // in operations()
+  bool operator==(const VisitId&) const = default;
+};
+
 class Explorer {
  public:
   Explorer(Scenario scenario, CrashModel model, Limits limits, const Mutation* mutation = nullptr);
   ~Explorer();
 
   void run();
+  // The same with a mutation that shows in these operations only: they are run from the states that
+  // the sound library reached, and what is new by that is explored. A violation is the mutation's.
+  void run_from(const Explorer& sound, const std::vector<VisitId>& visits);
+  std::function<void(const VisitId&)> on_visit;  // before each
+  bool keeps_worlds = false;                     // for run_from
   static void to_normal_form(const Scenario& scenario, World& world);
 
   std::size_t states() const { return visited_.size(); }
@@ -87,8 +99,12 @@ class Explorer {
   struct Node {
     std::uint32_t parent;
     Edge edge;
+    int crashes;
+    bool is_sound;  // reached without the mutation
   };
 
+  void explore_queues();
+  void visit(const VisitId& id, const World& world, int crashes);
   void add(World world, std::uint32_t parent, const Edge& edge, int crashes);
   static void commit_names(World& world);
   void expand(std::uint32_t id, const World& world, int crashes);
@@ -102,7 +118,9 @@ class Explorer {
   const CrashModel model_;
   const Limits limits_;
   const Mutation* const mutation_;
+  const std::vector<Act> acts_;
   std::vector<Node> nodes_;
+  std::vector<std::string> worlds_;                                        // by node, if kept
   std::vector<std::deque<std::pair<std::uint32_t, std::string>>> queues_;  // by crashes so far
   std::unordered_map<std::uint64_t, int> visited_;                         // with how few crashes
   std::unordered_set<std::uint64_t> checked_;

@@ -80,10 +80,14 @@ class Recorder final : public Observer {
 
  private:
   void see(const std::string& sign, const Step& step, const std::function<void()>& act) override {
-    recorded_.steps.insert({operation_, sign});
-    if (!last_.empty()) recorded_.pairs.insert({operation_, {last_, sign}});
+    note(recorded_.steps[{operation_, sign}]);
+    if (!last_.empty()) note(recorded_.pairs[{operation_, {last_, sign}}]);
     last_ = step.is_leftover ? "" : sign;
     inner_.perform(step, act);
+  }
+
+  void note(std::vector<VisitId>& places) {
+    if (places.empty() || places.back() != recorded_.now) places.push_back(recorded_.now);
   }
 
   const std::string operation_;

@@ -21,10 +21,14 @@ std::string operation_of(Verb verb);
 // "rename D -> C": roles for names. A sync of a directory is told by what came before it.
 std::string signature(const Step& step, const std::string& before);
 
-// What an operation was seen to do.
+// What operations were seen to do, and where: by operation and step, and by two steps in a row.
 struct Recorded {
-  std::set<std::pair<std::string, std::string>> steps;                          // operation, step
-  std::set<std::pair<std::string, std::pair<std::string, std::string>>> pairs;  // and its next
+  template <typename Step>
+  using Places = std::map<std::pair<std::string, Step>, std::vector<VisitId>>;
+
+  VisitId now;  // what is being recorded
+  Places<std::string> steps;
+  Places<std::pair<std::string, std::string>> pairs;
 };
 
 // Makes no mistake; writes down the steps.

@@ -24,11 +24,19 @@ constexpr Reason kReasons[] = {
      "an import that nobody holds: swept, whatever is in it"},
     {".*: \"set mtime of P\" before \"clone C\"",
      "the clone sets the time anew: a precache that is not valid is only slower"},
-    {".*: \"clone C\" before \"(sync directory after .*|unlink [DPR])\"",
+    {".*: \"clone C\" before \"(sync directory after .*|unlink [CDPR])\"",
      "work on a file without a name changes nothing that is there"},
     {"(create: \"set size of C|import: \"set size of I|start: \"set size of D)\" before "
      "\"(sync directory after .*|unlink D)\"",
      "the same"},
+    {"start: \"unlink D\" before \"(clone C|set size of D)\"",
+     "of a volatile or a snapshot: the old session may go at any moment"},
+    {"stop: \"link C -> C\" before \"rename T of P -> P\"",
+     "of a snapshot: the next start takes a link alone away; it refuses only where the source has "
+     "that state nowhere any more"},
+    {"start: (\"set mtime of C\" before \"clone C\"|without \"set mtime of C\")",
+     "of a clone that takes the place of the committed state: only the time in the name of a later "
+     "revision"},
     {".*: without \"(name T of P|set mtime of P)\"",
      "no precache, or none that is valid: only slower"},
     // Changes of which either may be the first.

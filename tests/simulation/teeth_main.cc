@@ -2,145 +2,87 @@
 // `make teeth`: the library with one mistake in it, again and again; the explorer must catch each.
 // What it does not catch must stand in the table of steps that are not needed for safety, with the
 // reason.
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <map>
+#include <new>
 #include <string>
 #include <vector>
 
-#include "tests/simulation/mutations.h"
+#include "tests/simulation/grounds.h"
 
 using namespace qubes::storage::simulation;
 
 namespace {
 
-struct Ground {
-  Scenario scenario;
-  CrashModel model;
-  Recorded recorded;
+// Where a mutation shows; without visits: nobody knows.
+struct Place {
+  const Ground* ground;
+  const std::vector<VisitId>* visits;
 };
-
-// Else what is caught says nothing.
-void require_sound(const Explorer& explorer) {
-  if (explorer.violations().empty()) return;
-  const Violation& violation = explorer.violations().front();
-  std::printf("without any mistake:\n%s    %s\n", violation.trace.c_str(),
-              violation.complaint.c_str());
-  std::fflush(stdout);
-  _exit(1);
-}
-
-Limits limits_of_teeth() {
-  Limits limits;
-  limits.crashes_max = 1;
-  limits.states_max = 3'000;
-  return limits;
-}
-
-Limits deep_limits() {
-  Limits limits;
-  limits.states_max = 12'000;
-  return limits;
-}
-
-// Few operations, so that a second crash after the first is within the limit.
-std::vector<Scenario> deep_scenarios() {
-  using enum Verb;
-  const VolumeSpec root = {Kind::origin, "vm-templates", "t", "root", -1, 1, 1};
-  const VolumeSpec growing = {Kind::origin, "vm-templates", "t", "root", -1, 1, 2};
-  const std::vector<Verb> verbs = {create, start, write, stop, import, recover};
-  const std::vector<Verb> history = {create, import, revert, prune, discard, remove, start};
-  return {
-      {"two crashes, keep 0", {root}, {0}, verbs, false},
-      {"two crashes, keep 1", {root}, {1}, verbs, false},
-      {"two crashes, resized", {growing}, {1}, {create, start, grow, shrink}, false},
-      {"two crashes, grown", {growing}, {1}, {create, start, stop, grow, revert}, false},
-      {"two crashes, history", {root}, {1}, history, false},
-      {"two crashes, in place", {root}, {2, -1}, {create, import, start, stop}, false},
-  };
-}
-
-std::vector<Ground> deep_grounds() {
-  std::vector<Ground> grounds;
-  for (const Scenario& scenario : deep_scenarios()) {
-    for (const char* filesystem : {"xfs", "btrfs"}) {
-      Explorer explorer(scenario, model_of(filesystem), deep_limits());
-      explorer.run();
-      require_sound(explorer);
-      grounds.push_back({scenario, model_of(filesystem), {}});
-    }
-  }
-  return grounds;
-}
-
-std::vector<Ground> all_grounds() {
-  std::vector<Ground> grounds;
-  for (const char* filesystem : {"xfs", "btrfs", "other"}) {
-    for (const Scenario& scenario : all_scenarios()) {
-      Ground ground{scenario, model_of(filesystem), {}};
-      const auto mutation = recording(ground.recorded);
-      Explorer explorer(scenario, ground.model, limits_of_teeth(), mutation.get());
-      explorer.run();
-      require_sound(explorer);
-      grounds.push_back(std::move(ground));
-    }
-  }
-  return grounds;
-}
-
-// Where it was caught, by filesystem; empty: nowhere.
-std::map<std::string, std::string> catch_it(const std::vector<const Ground*>& grounds,
-                                            const Mutation& mutation, const Limits& limits,
-                                            bool verbose) {
-  std::map<std::string, std::string> caught;
-  for (const Ground* ground : grounds) {
-    if (caught.count(ground->model.name) != 0) continue;
-    Explorer explorer(ground->scenario, ground->model, limits, &mutation);
-    explorer.run();
-    if (explorer.violations().empty()) continue;
-    const Violation& violation = explorer.violations().front();
-    caught[ground->model.name] = ground->scenario.name;
-    if (verbose) std::printf("%s    %s\n", violation.trace.c_str(), violation.complaint.c_str());
-  }
-  return caught;
-}
 
 struct Tooth {
   std::unique_ptr<Mutation> mutation;
-  std::vector<const Ground*> grounds;
-  std::string operation;  // empty: all of them
+  std::vector<Place> broad;
+  std::vector<Place> deep;  // where it is not caught in those
 };
+using Teeth = std::map<std::string, Tooth>;
 
-bool has_operation(const Scenario& scenario, const std::string& operation) {
-  return operation.empty() ||
-         std::any_of(scenario.verbs.begin(), scenario.verbs.end(),
-                     [&](Verb verb) { return operation_of(verb) == operation; });
+void add(Teeth& teeth, std::unique_ptr<Mutation> mutation, const Place& place,
+         std::vector<Place> Tooth::*where) {
+  Tooth& tooth = teeth[mutation->name()];
+  (tooth.*where).push_back(place);
+  if (!tooth.mutation) tooth.mutation = std::move(mutation);
 }
 
-std::map<std::string, Tooth> all_teeth(const std::vector<Ground>& grounds) {
-  std::map<std::string, Tooth> teeth;
-  auto add = [&](std::unique_ptr<Mutation> mutation, const Ground& ground,
-                 const std::string& operation) {
-    Tooth& tooth = teeth[mutation->name()];
-    if (!tooth.mutation) tooth.mutation = std::move(mutation);
-    tooth.operation = operation;
-    tooth.grounds.push_back(&ground);
-  };
+void add_all(Teeth& teeth, const Grounds& grounds, std::vector<Place> Tooth::*where) {
   for (const Ground& ground : grounds) {
-    for (auto& mistake : realistic_mistakes()) add(std::move(mistake), ground, "");
-    if (ground.model.name == "other") continue;  // the same steps as on Btrfs, but for the clones
-    for (const auto& [operation, step] : ground.recorded.steps) {
-      add(without(operation, step), ground, operation);
+    for (auto& mistake : realistic_mistakes()) {
+      add(teeth, std::move(mistake), {&ground, nullptr}, where);
     }
-    for (const auto& [operation, steps] : ground.recorded.pairs) {
+    if (ground.model.name == "other") continue;  // the same steps as on Btrfs, but for the clones
+    for (const auto& [step, visits] : ground.recorded.steps) {
+      add(teeth, without(step.first, step.second), {&ground, &visits}, where);
+    }
+    for (const auto& [pair, visits] : ground.recorded.pairs) {
+      const auto& [operation, steps] = pair;
       if (steps.first == steps.second) continue;
-      add(swapped(operation, steps.first, steps.second), ground, operation);
+      add(teeth, swapped(operation, steps.first, steps.second), {&ground, &visits}, where);
     }
   }
-  return teeth;
+}
+
+// The first violation in that place, if there is one.
+std::vector<Violation> bite(const Mutation& mutation, const Place& place) {
+  const Ground& ground = *place.ground;
+  Limits limits = ground.limits;
+  if (place.visits != nullptr) limits.states_max += ground.sound.states();
+  Explorer explorer(ground.scenario, ground.model, limits, &mutation);
+  if (place.visits != nullptr) {
+    explorer.run_from(ground.sound, *place.visits);
+  } else {
+    explorer.run();
+  }
+  return explorer.violations();
+}
+
+// Where it was caught, by filesystem; empty: nowhere.
+std::map<std::string, std::string> catch_it(const Mutation& mutation,
+                                            const std::vector<Place>& places, bool verbose) {
+  std::map<std::string, std::string> caught;
+  for (const Place& place : places) {
+    const std::string& filesystem = place.ground->model.name;
+    if (caught.count(filesystem) != 0) continue;
+    for (const Violation& violation : bite(mutation, place)) {
+      caught[filesystem] = place.ground->scenario.name;
+      if (verbose) std::printf("%s    %s\n", violation.trace.c_str(), violation.complaint.c_str());
+    }
+  }
+  return caught;
 }
 
 struct Tally {
@@ -150,20 +92,14 @@ struct Tally {
 };
 
 // A line of the table: where it was caught, or why it need not be.
-void bite(const std::string& name, const Tooth& tooth, const std::vector<Ground>& deep,
-          bool verbose, Tally& tally) {
-  auto caught = catch_it(tooth.grounds, *tooth.mutation, limits_of_teeth(), verbose);
+void judge(const std::string& name, const Tooth& tooth, bool verbose, Tally& tally) {
+  auto caught = catch_it(*tooth.mutation, tooth.broad, verbose);
+  if (caught.empty()) caught = catch_it(*tooth.mutation, tooth.deep, verbose);
   const char* const reason = why_needless(name);
-  if (caught.empty()) {
-    std::vector<const Ground*> grounds;
-    for (const Ground& ground : deep) {
-      if (has_operation(ground.scenario, tooth.operation)) grounds.push_back(&ground);
-    }
-    caught = catch_it(grounds, *tooth.mutation, deep_limits(), verbose);
-  }
   std::string where;
-  for (const auto& [filesystem, scenario] : caught)
+  for (const auto& [filesystem, scenario] : caught) {
     where += ' ' + filesystem + " (" + scenario + ')';
+  }
   if (!caught.empty()) {
     ++tally.caught;
     std::printf("caught    %s:%s\n", name.c_str(), where.c_str());
@@ -177,15 +113,15 @@ void bite(const std::string& name, const Tooth& tooth, const std::vector<Ground>
   std::fflush(stdout);
 }
 
-// This job's share of the teeth.
-Tally work(const std::string& only, std::size_t job, std::size_t jobs) {
-  const std::vector<Ground> grounds = all_grounds();
-  const std::vector<Ground> deep = deep_grounds();
+// Those teeth that no other job has taken.
+Tally work(const Teeth& teeth, const std::string& only, std::atomic<std::size_t>& next) {
   Tally tally;
   std::size_t index = 0;
-  for (const auto& [name, tooth] : all_teeth(grounds)) {
-    if (index++ % jobs != job || name.find(only) == std::string::npos) continue;
-    bite(name, tooth, deep, !only.empty(), tally);
+  std::size_t mine = next++;
+  for (const auto& [name, tooth] : teeth) {
+    if (index++ != mine) continue;
+    mine = next++;
+    if (name.find(only) != std::string::npos) judge(name, tooth, !only.empty(), tally);
   }
   return tally;
 }
@@ -194,12 +130,23 @@ Tally work(const std::string& only, std::size_t job, std::size_t jobs) {
 
 int main(int argc, char** argv) {
   const std::string only = argc > 1 ? argv[1] : "";
-  constexpr std::size_t kJobs = 2;
+  const Grounds broad = broad_grounds();
+  const Grounds deep = deep_grounds();
+  Teeth teeth;
+  add_all(teeth, broad, &Tooth::broad);
+  add_all(teeth, deep, &Tooth::deep);
+  // What shows in the deep grounds alone are the same steps after other leftovers.
+  std::erase_if(teeth, [](const auto& item) { return item.second.broad.empty(); });
+
+  void* const shared = mmap(nullptr, sizeof(std::atomic<std::size_t>), PROT_READ | PROT_WRITE,
+                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   int ends[2];
-  if (pipe(ends) != 0) return 1;
+  if (shared == MAP_FAILED || pipe(ends) != 0) return 1;
+  auto& next = *new (shared) std::atomic<std::size_t>(0);
+  constexpr std::size_t kJobs = 2;
   for (std::size_t job = 0; job < kJobs; ++job) {
     if (fork() != 0) continue;
-    const Tally tally = work(only, job, kJobs);
+    const Tally tally = work(teeth, only, next);
     _exit(write(ends[1], &tally, sizeof tally) == sizeof tally ? 0 : 1);
   }
   Tally all;

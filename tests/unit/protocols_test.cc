@@ -307,7 +307,6 @@ BOOST_AUTO_TEST_CASE(a_snapshot_starts_from_the_precache_that_its_stop_left) {
               "link unnamed root-precache.img~\n"
               "sync root-precache.img~\n"
               "rename root-precache.img~ -> root-precache.img\n"
-              "sync directory work\n"
               "link root.img -> root.img\n");
   snapshot->start();
   check_steps(pool, "rename root-precache.img -> root-dirty.img\n");
