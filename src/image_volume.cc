@@ -353,11 +353,13 @@ void ImageVolume::make_precache_later(const Properties& now) {
   if (!pool_->config.precache) return;
   auto& precaches = threads_.precaches;
   const std::string name = "precache of " + vid();
+  const std::uint64_t request = precaches.request(vid());
   if (is_origin() && now.revisions_to_keep >= 0) {
-    threads_.worker.post(name, [at = location_, &precaches] { make_precache(at, precaches); });
+    threads_.worker.post(
+        name, [at = location_, &precaches, request] { make_precache(at, precaches, request); });
   } else if (is_snapshot()) {
-    threads_.worker.post(name, [at = location_, source = *source_, &precaches] {
-      make_snapshot_precache(at, source, precaches);
+    threads_.worker.post(name, [at = location_, source = *source_, &precaches, request] {
+      make_snapshot_precache(at, source, precaches, request);
     });
   }
 }

@@ -9,10 +9,12 @@
 namespace qubes::storage {
 namespace {
 
-// The clone, if it is complete and nobody else has taken it.
-FilePtr take_complete(Precaches& precaches, const Location& location, const FileStatus& source) {
+// The clone, if it is complete, still asked for, and nobody else has taken it.
+FilePtr take_complete(Precaches& precaches, const Location& location, std::uint64_t request,
+                      const FileStatus& source) {
   auto made = precaches.take(location.vid.text(), source);
   if (!made || made->done_bytes < source.size_bytes) return nullptr;
+  if (!precaches.is_requested(location.vid.text(), request)) return nullptr;
   return std::move(made->file);
 }
 
@@ -23,13 +25,13 @@ bool snapshot_precache_is_wanted(const Images& at, const FileStatus& source) {
 
 }  // namespace
 
-void make_precache(const Location& location, Precaches& precaches) {
+void make_precache(const Location& location, Precaches& precaches, std::uint64_t request) {
   FilePtr clean;
   FilePtr target;
   {
     Operation operation(location, MissingDirectory::refuse, nullptr, nullptr);
     Images& at = operation.images();
-    if (!precache_is_wanted(at)) return;
+    if (!precaches.is_requested(location.vid.text(), request) || !precache_is_wanted(at)) return;
     clean = at.open(at.names.clean, Access::read);
     target = at.fs.create_unnamed(*at.directory, at.names.precache);
   }
@@ -37,25 +39,26 @@ void make_precache(const Location& location, Precaches& precaches) {
   precaches.make(*location.fs, location.vid.text(), std::move(clean), std::move(target));
   Operation operation(location, MissingDirectory::refuse, nullptr, nullptr);
   Images& at = operation.images();
-  FilePtr made = take_complete(precaches, location, state);
+  FilePtr made = take_complete(precaches, location, request, state);
   if (!made || !precache_is_wanted(at) || !same_state(*at.files.clean, state)) return;
   publish_precache(at, std::move(made));
 }
 
-void make_snapshot_precache(const Location& location, const Location& source,
-                            Precaches& precaches) {
+void make_snapshot_precache(const Location& location, const Location& source, Precaches& precaches,
+                            std::uint64_t request) {
   Committed committed = open_committed(source, nullptr);
   FilePtr target;
   {
     Operation operation(location, MissingDirectory::refuse, nullptr, nullptr);
     Images& at = operation.images();
+    if (!precaches.is_requested(location.vid.text(), request)) return;
     if (!snapshot_precache_is_wanted(at, committed.status)) return;
     target = at.fs.create_unnamed(*at.directory, at.names.precache);
   }
   precaches.make(*location.fs, location.vid.text(), std::move(committed.file), std::move(target));
   Operation operation(location, MissingDirectory::refuse, nullptr, nullptr);
   Images& at = operation.images();
-  FilePtr made = take_complete(precaches, location, committed.status);
+  FilePtr made = take_complete(precaches, location, request, committed.status);
   if (!made || !snapshot_precache_is_wanted(at, committed.status)) return;
   auto named = at.fs.status(*committed.directory, source.names.clean);
   if (!named || !same_state(*named, committed.status)) return;

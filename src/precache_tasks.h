@@ -10,10 +10,11 @@
 namespace qubes::storage {
 
 // Of a volume that starts from its own committed state.
-void make_precache(const Location& location, Precaches& precaches);
+void make_precache(const Location& location, Precaches& precaches, std::uint64_t request);
 
 // Of a snapshot volume, from the committed state of its source.
-void make_snapshot_precache(const Location& location, const Location& source, Precaches& precaches);
+void make_snapshot_precache(const Location& location, const Location& source, Precaches& precaches,
+                            std::uint64_t request);
 
 }  // namespace qubes::storage
 

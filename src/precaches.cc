@@ -17,6 +17,17 @@ bool same_state(const FileStatus& a, const FileStatus& b) {
   return a.same_inode(b) && a.size_bytes == b.size_bytes && a.mtime_ns == b.mtime_ns;
 }
 
+std::uint64_t Precaches::request(const std::string& vid) {
+  std::lock_guard guard(mutex_);
+  return requests_[vid] = ++last_request_;
+}
+
+bool Precaches::is_requested(const std::string& vid, std::uint64_t number) {
+  std::lock_guard guard(mutex_);
+  auto found = requests_.find(vid);
+  return found != requests_.end() && found->second == number;
+}
+
 void Precaches::make(Filesystem& fs, const std::string& vid, FilePtr source, FilePtr target) {
   auto entry = std::make_shared<Entry>();
   entry->source = fs.status(*source);
@@ -74,6 +85,7 @@ std::optional<Precaches::Clone> Precaches::take(const std::string& vid, const Fi
 
 void Precaches::drop(const std::string& vid) {
   std::lock_guard guard(mutex_);
+  requests_.erase(vid);
   auto found = entries_.find(vid);
   if (found == entries_.end()) return;
   found->second->is_taken = true;

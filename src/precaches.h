@@ -27,6 +27,11 @@ class Precaches {
     std::uint64_t done_bytes = 0;
   };
 
+  // Asks for a precache of the volume. The next request, or drop(), takes it back: what waits for
+  // the worker must not come after the volume was removed.
+  std::uint64_t request(const std::string& vid);
+  bool is_requested(const std::string& vid, std::uint64_t number);
+
   // Clones `source` into `target`, for the volume `vid`, until it is done or taken. Throws what the
   // clone throws, and not_supported where no blocks can be shared.
   void make(Filesystem& fs, const std::string& vid, FilePtr source, FilePtr target);
@@ -35,7 +40,7 @@ class Precaches {
   // it is being made just now, waits for the end of the piece.
   std::optional<Clone> take(const std::string& vid, const FileStatus& source);
 
-  // Nobody will want what is being made for the volume.
+  // Nobody will want what was requested or is being made for the volume.
   void drop(const std::string& vid);
 
   // Nothing that is being made reads the inode any more when this returns.
@@ -54,7 +59,9 @@ class Precaches {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::map<std::string, EntryPtr> entries_;  // by vid
+  std::map<std::string, EntryPtr> entries_;        // by vid
+  std::map<std::string, std::uint64_t> requests_;  // the same
+  std::uint64_t last_request_ = 0;
 };
 
 }  // namespace qubes::storage

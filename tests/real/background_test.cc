@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Precaches that are still being made, on real filesystems, with real threads.
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
@@ -176,6 +177,25 @@ BOOST_DATA_TEST_CASE(a_snapshot_starts_by_a_rename, kReflinking, kind) {
   at.session("six");
   at.snapshot->start();
   BOOST_TEST(at.text(kSnapshot, "-dirty.img") == "six");
+}
+
+BOOST_DATA_TEST_CASE(what_was_removed_gets_no_precache, kReflinking, kind) {
+  Background at(kind);
+  VolumeConfig of_volatile;
+  of_volatile.size_bytes = kSize;
+  auto neighbour = at.pool->volume("appvms/work/volatile", of_volatile);
+  neighbour->start();  // keeps the directory
+  at.snapshot->start();
+  at.fs->begin_to_hold();
+  at.session("two");
+  at.fs->wait_until_held();
+  at.snapshot->stop();  // its precache waits for the worker
+  at.snapshot->remove();
+  at.fs->let_go();
+  at.pool->drain();
+  BOOST_TEST(::access(at.file(kSnapshot, ".img").c_str(), F_OK) == -1);
+  BOOST_TEST(::access(at.file(kSnapshot, "-precache.img").c_str(), F_OK) == -1);
+  neighbour->stop();
 }
 
 BOOST_DATA_TEST_CASE(a_start_in_place_is_not_kept_out_by_a_precache_in_the_making, kReflinking,
