@@ -58,7 +58,7 @@ std::vector<Content> contents_of(const State& state, Optional optional) {
 // an mtime that says so.
 std::string leftovers_of_snapshot(const Seen& seen) {
   if (!seen.precache) return "";  // what a crash left of a session; the next start or stop ends it
-  if (seen.dirty) return "left over: a precache beside a session";
+  if (seen.dirty) return "";      // likewise: nothing was synced of how the session began or ended
   if (!seen.clean) return "left over: a precache of nothing";
   if (seen.precache->mtime_ns != seen.clean->mtime_ns + 1) return "left over: a stale precache";
   if (seen.precache->content != seen.clean->content) {

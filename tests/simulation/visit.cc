@@ -171,7 +171,8 @@ std::string Visit::judge_result() {
     const Seen own = look(fs_->disk(), each);
     const State state = read_state(each, own);
     if (act_.verb == Verb::recover && state == State{} && own.precache)
-      continue;  // kept on purpose
+      continue;                 // kept on purpose
+    if (is_refused_) continue;  // perhaps before it looked at the volume
     if (std::string complaint = leftovers(each, own); !complaint.empty()) return complaint;
   }
   if (std::string complaint = judge_link(spec, seen); !complaint.empty()) return complaint;
