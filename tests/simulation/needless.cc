@@ -31,7 +31,8 @@ constexpr Reason kReasons[] = {
      "the same"},
     {"start: \"unlink D\" before \"(clone C|set size of D)\"",
      "of a volatile or a snapshot: the old session may go at any moment"},
-    {"stop: \"link C -> C\" before \"rename T of P -> P\"",
+    {"(stop: \"link C -> C\" before \"rename T of P -> P\"|start: \"unlink P\" before "
+     "\"unlink C\")",
      "of a snapshot: the next start takes a link alone away; it refuses only where the source has "
      "that state nowhere any more"},
     {"start: (\"set mtime of C\" before \"clone C\"|without \"set mtime of C\")",
