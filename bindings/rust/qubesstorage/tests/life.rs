@@ -115,8 +115,8 @@ fn imports_and_exports() {
     assert!(begins_with(&copy, "later!"));
     assert_eq!(size_of(&copy), MIB);
 
-    fails(Code::Invalid, to.import_fd(&File::open(&copy).unwrap(), Some(MIB + 1), None));
-    to.import_fd(&File::open(&copy).unwrap(), Some(MIB), None).unwrap();
+    fails(Code::Invalid, to.import_fd(File::open(&copy).unwrap(), Some(MIB + 1), None));
+    to.import_fd(File::open(&copy).unwrap(), Some(MIB), None).unwrap();
     assert!(begins_with(&place.image("appvms/b/private", ".img"), "later!"));
 }
 
