@@ -152,7 +152,7 @@ static void write_text(const char* path, const char* offset, const char* text) {
 }
 
 static int open_new(const char* path) {
-  const int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  const int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (fd == -1) die(path);
   return fd;
 }
