@@ -105,7 +105,8 @@ test_programs := $(BUILD)/tests/unit-tests $(BUILD)/tests/real-tests
 
 check: deps ## build and run all tests (without root: in guests)
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(test_programs) simulation crash-programs
-	@tests/run $(BUILD) unit crash simulation sim teeth faults random guest real api header command install
+	@tests/run $(BUILD) unit crash simulation sim teeth faults random guest real api header command install \
+	  rust examples scenario
 
 check-one: ## run one test: T=unit/SUITE/CASE or real/SUITE/CASE or command/NAME [SEED=N]
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(test_programs)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Runs a script (scenario.txt) by the C API: `scenario SCRIPT DIRECTORY`. Prints each command with
- * its answer: "ok", a value, or the name of the code.
+ * its answer: "ok", a value ("-" if that is empty), or the name of the code.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -343,6 +343,7 @@ static void run_line(const char* line) {
   qubes_storage_job_unref(job);
   job = NULL;
   const char* said = has_own_answer(words[is_job]) ? answer : "ok";
+  if (said[0] == '\0') said = "-";
   if (result != 0) said = qubes_storage_code_name(result);
   printf("%s -> %s\n", line, said);
 }

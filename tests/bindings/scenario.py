@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Runs a script (scenario.txt) by the Python binding: `scenario.py SCRIPT DIRECTORY`. Prints each
-command with its answer: "ok", a value, or the name of the code."""
+command with its answer: "ok", a value ("-" if that is empty), or the name of the code."""
 import asyncio
 import os
 import sys
@@ -151,7 +151,7 @@ def main():
             answer = interpreter.run(line.split(" "))
         except qubesstorage.StorageError as error:
             answer = error.code.name
-        print(f"{line} -> {'ok' if answer is None else answer}")
+        print(f"{line} -> {'ok' if answer is None else answer or '-'}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-//! Runs a script (scenario.txt) by the Rust binding: `scenario SCRIPT DIRECTORY`. Prints each command
-//! with its answer: "ok", a value, or the name of the code.
+//! Runs a script (scenario.txt) by the Rust binding: `scenario SCRIPT DIRECTORY`. Prints each
+//! command with its answer: "ok", a value ("-" if that is empty), or the name of the code.
 use std::collections::BTreeMap;
 use std::env;
 use std::fs::{self, File, OpenOptions};
@@ -287,6 +287,7 @@ fn main() {
             _ => (false, &words[..]),
         };
         let answer = interpreter.run(in_job, words);
-        println!("{} -> {}", line, answer.unwrap_or_else(|error: Error| error.code().name()));
+        let answer = answer.unwrap_or_else(|error: Error| error.code().name());
+        println!("{} -> {}", line, if answer.is_empty() { "-" } else { &answer });
     }
 }

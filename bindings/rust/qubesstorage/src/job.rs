@@ -23,10 +23,9 @@ pub(crate) type JobHandle = Handle<sys::qubes_storage_job>;
 /// - by an event loop: its descriptor ([`AsFd`]) becomes readable when the job has finished, and
 ///   stays so. Do not read it. Then [`Job::wait`] answers at once;
 /// - by a thread: [`Job::wait`], [`Job::wait_timeout`];
-/// - by `await`, in any executor: it is a [`Future`]. As long as some job is awaited, this crate has
-///   one thread, which watches all of them by poll(2), blocks all signals, and is gone with the
-///   last. It is not there in a child of `fork`: a process must not await there what it
-///   awaits in the parent.
+/// - by `await`, in any executor: it is a [`Future`]. As long as some job is awaited, this crate
+///   has one thread, which watches all of them by poll(2), blocks all signals, and is gone with the
+///   last. A child of `fork` has no such thread: it must not await any job.
 ///
 /// # Dropping
 ///

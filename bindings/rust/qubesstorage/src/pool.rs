@@ -25,7 +25,8 @@ pub struct Pool {
 
 impl Pool {
     /// Opens the pool in a directory. The disk is not touched: a pool whose directory is absent
-    /// opens, and answers [`Offline`](crate::Code::Offline) to what needs it until the directory is there.
+    /// opens, and answers [`Offline`](crate::Code::Offline) to what needs it until the directory
+    /// is there.
     pub fn open(dir_path: impl AsRef<Path>) -> Result<Pool> {
         Pool::options(dir_path).open()
     }

@@ -59,7 +59,7 @@ macro_rules! verbs {
                 })
             }
 
-            #[doc = concat!("As [`", stringify!($verb), "`](Volume::", stringify!($verb), "), in a job.")]
+            #[doc = concat!("As [`Volume::", stringify!($verb), "`], in a job.")]
             pub fn $twin(&self $(, $name: $type)*) -> Result<Job<()>> {
                 Job::start(nothing, |job, reterr| {
                     // SAFETY: the handle is live; numbers may be any.
