@@ -7,6 +7,7 @@ PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 BINDIR ?= $(PREFIX)/bin
+PYTHONDIR ?= $(PREFIX)/lib/python3/dist-packages
 DESTDIR ?=
 BUILD ?= build
 JOBS ?= $(shell nproc)
@@ -106,7 +107,7 @@ test_programs := $(BUILD)/tests/unit-tests $(BUILD)/tests/real-tests
 check: deps ## build and run all tests (without root: in guests)
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(test_programs) simulation crash-programs
 	@tests/run $(BUILD) unit crash simulation sim teeth faults random guest real api header command install \
-	  rust examples scenario
+	  rust examples scenario python-static python
 
 check-one: ## run one test: T=unit/SUITE/CASE or real/SUITE/CASE or command/NAME [SEED=N]
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(test_programs)
@@ -114,6 +115,7 @@ check-one: ## run one test: T=unit/SUITE/CASE or real/SUITE/CASE or command/NAME
 	  unit/*|real/*) $(BUILD)/tests/$(firstword $(subst /, ,$(T)))-tests \
 	    --run_test='$(patsubst unit/%,%,$(patsubst real/%,%,$(T)))' $(if $(SEED),--random=$(SEED)) ;; \
 	  command/*) tests/cli/test_command.py $(BUILD) -t '$(T:command/%=%)' ;; \
+	  python/*) tests/python/test_python.py $(BUILD) -t '$(T:python/%=%)' ;; \
 	  *) tests/run $(BUILD) '$(T)' ;; \
 	esac
 
@@ -174,6 +176,22 @@ install: all $(BUILD)/installed/qubes-storage ## install under DESTDIR, PREFIX, 
 	  >$(DESTDIR)$(LIBDIR)/pkgconfig/qubesstorage.pc
 	install -m 755 $(BUILD)/installed/qubes-storage $(DESTDIR)$(BINDIR)/
 
+python_metadata = $(DESTDIR)$(PYTHONDIR)/qubesstorage-$(VERSION).dist-info
+
+# Without pip: so it works for each Python, and touches nothing but the two directories. A test
+# compares what is installed with what pyproject.toml makes.
+install-python: ## install the Python package under DESTDIR, PYTHONDIR
+	install -d $(DESTDIR)$(PYTHONDIR)/qubesstorage $(python_metadata)
+	install -m 644 bindings/python/qubesstorage/*.py bindings/python/qubesstorage/py.typed \
+	  $(DESTDIR)$(PYTHONDIR)/qubesstorage/
+	printf 'Metadata-Version: 2.1\nName: qubesstorage\nVersion: $(VERSION)\n' \
+	  >$(python_metadata)/METADATA
+	printf '[qubes.storage]\nfile-reflink-native = qubesstorage.qubes_driver:ReflinkPool\n' \
+	  >$(python_metadata)/entry_points.txt
+
+uninstall-python: ## remove what install-python put there
+	rm -rf $(DESTDIR)$(PYTHONDIR)/qubesstorage $(python_metadata)
+
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(INCLUDEDIR)/qubes/storage.h $(DESTDIR)$(LIBDIR)/$(notdir $(library)) \
 	  $(DESTDIR)$(LIBDIR)/$(soname) $(DESTDIR)$(LIBDIR)/libqubesstorage.so \
@@ -185,7 +203,7 @@ clean: ## remove everything that was built
 help: ## list the verbs
 	@sed -n 's|^\([a-z-]*\):.*## |  \1\t|p' Makefile testvm/crash/crash.mk tests/bench/bench.mk | expand -t 14
 
-.PHONY: all simulation sim teeth faults random check check-one asan tsan sanitized lint demo deps install uninstall clean help
+.PHONY: all simulation sim teeth faults random check check-one asan tsan sanitized lint demo deps install install-python uninstall uninstall-python clean help
 .DELETE_ON_ERROR:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
