@@ -80,6 +80,10 @@ class Job:
         with self._handle as raw:
             return ask(output, output.getter, raw)
 
+    def close(self) -> None:
+        """Drops it."""
+        self._handle.close()
+
     def tell(self, progress: Progress) -> None:
         """Tells how far it is, where anything has been moved yet."""
         done, total = ctypes.c_uint64(), ctypes.c_uint64()
@@ -135,29 +139,49 @@ class Job:
         finally:
             if not loop.is_closed():
                 loop.remove_reader(self._fd)
-        if stopped is not None:
-            raise stopped
+        try:
+            if stopped is not None:
+                raise stopped
+        finally:
+            stopped = None  # its traceback has this frame
+
+
+# A job that has ended is dropped at once, not when Python comes round to it: it keeps a descriptor,
+# and its volume, with an import that it may hold.
 
 
 def finish(job: Job, progress: Optional[Progress] = None) -> None:
     """Waits for a long operation here: so signals are heard, and `progress` may raise."""
-    job.wait(progress)
-    job.check()
+    try:
+        job.wait(progress)
+        job.check()
+    finally:
+        job.close()
 
 
 async def run(job: Job, progress: Optional[Progress] = None) -> None:
     """Waits for a job without an output."""
     try:
-        await job.wait_async(progress)
-    except asyncio.CancelledError as stopped:
-        raise stopped from _failure(job)
-    job.check()
+        await _wait(job, progress)
+        job.check()
+    finally:
+        job.close()
 
 
 async def fetch(job: Job, output: Output[T]) -> T:
     """Waits for a job, and returns its output."""
-    await run(job)
-    return job.result(output)
+    try:
+        await _wait(job)
+        return job.result(output)
+    finally:
+        job.close()
+
+
+async def _wait(job: Job, progress: Optional[Progress] = None) -> None:
+    try:
+        await job.wait_async(progress)
+    except asyncio.CancelledError as stopped:
+        raise stopped from _failure(job)
 
 
 def _failure(job: Job) -> Optional[StorageError]:

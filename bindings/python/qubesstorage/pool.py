@@ -137,8 +137,7 @@ class Pool:
         to disable snapshots. `ephemeral` is a mark of the caller's for a volatile volume."""
         options = {"size": size, "rw": rw, "save_on_stop": save_on_stop,
                    "snap_on_start": snap_on_start, "revisions_to_keep": revisions_to_keep,
-                   "ephemeral": ephemeral,
-                   "source": source.vid if isinstance(source, Volume) else source}
+                   "ephemeral": ephemeral, "source": self._source_vid(source)}
         config = _volume_config(options)
         try:
             made = c.Volume()
@@ -174,6 +173,13 @@ class Pool:
     async def __aexit__(self, kind: Optional[Type[BaseException]],
                         error: Optional[BaseException], trace: Optional[TracebackType]) -> None:
         await self.close_async()
+
+    def _source_vid(self, source: Union[str, Volume, None]) -> Optional[str]:
+        if not isinstance(source, Volume):
+            return source
+        if source.pool is not self:
+            raise invalid("source", "it is a volume of another pool")
+        return source.vid
 
     def _job(self, name: str, *arguments: Any) -> Job:
         with self._handle as raw:

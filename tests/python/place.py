@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the tests of the Python package stand on: a pool on a real filesystem, both ways to call."""
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import textwrap
+
+import qubesstorage
+from harness import MIB, PRIVATE, TEMPLATE, claim, equal
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CHECKOUT = os.path.dirname(os.path.dirname(HERE))
+
+__all__ = ["CHECKOUT", "HERE", "MIB", "PRIVATE", "TEMPLATE", "Place", "call_async", "call_sync", "claim",
+           "descriptors", "equal", "raises", "rest_of", "run_python", "threads"]
+
+ROOT = "appvms/work/root"
+CALLED = set()  # the names of the methods that a test has called, by either caller
+
+
+def _note(target, name):
+    owner = "" if target is qubesstorage else type(target).__name__ + "."
+    CALLED.add(owner + name)
+
+
+def call_sync(target, name, *arguments, **options):
+    _note(target, name)
+    return getattr(target, name)(*arguments, **options)
+
+
+def call_async(target, name, *arguments, **options):
+    _note(target, name + "_async")
+    return asyncio.run(getattr(target, name + "_async")(*arguments, **options))
+
+
+def raises(kind, function, *arguments, **options):
+    """It must raise exactly that. Returns the error."""
+    try:
+        result = function(*arguments, **options)
+    except BaseException as error:  # pylint: disable=broad-except
+        claim(type(error) is kind, f"raised {error!r}, not {kind.__name__}")
+        return error
+    claim(False, f"returned {result!r} instead of raising {kind.__name__}")
+    return None
+
+
+def descriptors():
+    """What is open: number to target. Without the one that lists them."""
+    found = {}
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            found[int(number)] = os.readlink(f"/proc/self/fd/{number}")
+        except FileNotFoundError:
+            pass
+    return found
+
+
+def threads():
+    return len(os.listdir("/proc/self/task"))
+
+
+def rest_of(condition, value, seconds=5):
+    """What `condition` gives, once it gives `value` or the time is over: the kernel takes a moment
+    to remove a thread that has ended."""
+    for _ in range(int(seconds / 0.01)):
+        if condition() == value:
+            break
+        asyncio.run(asyncio.sleep(0.01))
+    return condition()
+
+
+def run_python(script, *arguments, timeout=120, **options):
+    """Another process of this interpreter, with the same package."""
+    return subprocess.run([sys.executable, "-B", "-c", textwrap.dedent(script), *arguments],
+                          timeout=timeout, check=False, capture_output=True, text=True, **options)
+
+
+class Place:
+    """An empty directory on a filesystem, with a pool that has been set up."""
+
+    def __init__(self, mount):
+        self.mount = mount
+        self.root = tempfile.mkdtemp(prefix="place-", dir=mount.path)
+        self.dir_path = os.path.join(self.root, "pool")
+        self.pool = qubesstorage.Pool(self.dir_path)
+        self.pool.setup()
+
+    def close(self):
+        self.pool.close()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def origin(self, vid=PRIVATE, size=64 * MIB, create=True, pool=None, **options):
+        """A saved volume, which starts from its own state."""
+        options.setdefault("rw", True)
+        volume = (pool or self.pool).volume(vid, size=size, save_on_stop=True, **options)
+        if create:
+            volume.create()
+        return volume
+
+    def snapshot(self, vid=ROOT, source=TEMPLATE, **options):
+        return self.pool.volume(vid, rw=True, snap_on_start=True, source=source, **options)
+
+    def path(self, suffix, vid=PRIVATE):
+        return os.path.join(self.dir_path, vid + suffix)
+
+    @staticmethod
+    def write(volume, data, offset=MIB):
+        """As a VM does: in place."""
+        with open(volume.path, "r+b") as file:
+            file.seek(offset)
+            file.write(data)
+
+    def committed(self, length, vid=PRIVATE, offset=MIB):
+        with open(self.path(".img", vid), "rb") as file:
+            file.seek(offset)
+            return file.read(length)
+
+    def session(self, volume, data):
+        volume.start()
+        self.write(volume, data)
+        volume.stop()
+
+    def image(self, name, size=8 * MIB, data=b"image", offset=MIB):
+        path = os.path.join(self.root, name)
+        with open(path, "wb") as file:
+            file.truncate(size)
+            file.seek(offset)
+            file.write(data)
+        return path
