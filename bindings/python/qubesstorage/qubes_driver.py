@@ -22,8 +22,13 @@ class DriverError(qubes.storage.StoragePoolException, StorageError):
     daemon catch only one of the two."""
 
 
+# Where the library refuses by itself, without the kernel, and the peer's error is the kernel's.
+_ERRNO = {Code.INVALID: errno.EINVAL, Code.NOT_FOUND: errno.ENOENT, Code.EXISTS: errno.EEXIST,
+          Code.BUSY: errno.EBUSY, Code.READ_ONLY: errno.EROFS}
+
+
 def _driver_error(error: StorageError, hint: str = "") -> DriverError:
-    number = error.errno or (errno.EINVAL if error.code == Code.INVALID else 0)
+    number = error.errno or _ERRNO.get(error.code, 0)
     return DriverError(error.code, str(error) + hint, errno=number, step=error.step,
                        path=error.path)
 
@@ -259,7 +264,7 @@ class ReflinkVolume(qubes.storage.Volume):
             await self.native.verify_async()
         except NotFoundError as error:
             raise DriverError(error.code, f"Missing image file for volume {self.vid}: {error}",
-                              errno=error.errno, step=error.step, path=error.path) from error
+                              errno=errno.ENOENT, step=error.step, path=error.path) from error
         except StorageError as error:
             raise _driver_error(error) from error
         return True

@@ -1,0 +1,459 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The driver for the Qubes daemon: the table of its `file-reflink` (peers.md, A2), row by row."""
+import asyncio
+import errno
+import importlib.metadata
+import inspect
+import os
+import types
+
+import qubes.storage
+from qubes.storage import StoragePoolException
+from harness import test
+from place import MIB, claim, descriptors, equal, raises
+from qubesstorage import DirtyError, qubes_driver
+from qubesstorage.qubes_driver import DriverError, ReflinkPool, ReflinkVolume
+
+
+def wait(coroutine):
+    claim(inspect.iscoroutine(coroutine), f"{coroutine!r} is no coroutine")
+    return asyncio.run(coroutine)
+
+
+def fails(coroutine, *words):
+    """As the daemon expects it: its own exception, which is an OSError, too."""
+    error = raises(DriverError, wait, coroutine)
+    claim(isinstance(error, StoragePoolException) and isinstance(error, OSError), repr(error))
+    for word in words:
+        claim(word in str(error), f"{word!r} is not in {error}")
+    return error
+
+
+class Daemon:
+    """A pool as the daemon has it, and the four volumes of a VM with a template."""
+
+    def __init__(self, place, name="pool", **config):
+        self.dir_path = os.path.join(place.root, "daemon-" + name)
+        self.pool = ReflinkPool(name=name, dir_path=self.dir_path, **config)
+        wait(self.pool.setup())
+        self.template = self.volume("debian", "root", "vm-templates", save_on_stop=True)
+        self.origin = self.volume("work", "private", save_on_stop=True)
+        self.snapshot = self.volume("work", "root", snap_on_start=True, source=self.template)
+        self.volatile = self.volume("work", "volatile")
+        self.both = self.volume("work", "both", save_on_stop=True, snap_on_start=True,
+                                source=self.template)
+
+    def volume(self, vm, name, prefix="appvms", **config):
+        owner = types.SimpleNamespace(name=vm, dir_path_prefix=prefix)
+        config = {"name": name, "rw": True, "size": 16 * MIB, **config}
+        return self.pool.init_volume(owner, config)
+
+    def path(self, suffix, vid="appvms/work/private"):
+        return os.path.join(self.dir_path, vid + suffix)
+
+    def names(self):
+        """Without what is made ahead in the background."""
+        wait(self.pool.native.drain_async())
+        return sorted(os.path.relpath(os.path.join(directory, name), self.dir_path)
+                      for directory, _, names in os.walk(self.dir_path) for name in names
+                      if not name.endswith("-precache.img"))
+
+    def created(self):
+        for volume in (self.template, self.origin, self.snapshot, self.volatile, self.both):
+            claim(wait(volume.create()) is volume, "create returns the volume")
+        return self
+
+
+def write(volume, data):
+    with open(volume.path, "r+b") as file:
+        file.write(data)
+
+
+def session(volume, data):
+    claim(wait(volume.start()) is volume, "start returns the volume")
+    write(volume, data)
+    claim(wait(volume.stop()) is volume, "stop returns the volume")
+
+
+def content(path, length=5):
+    with open(path, "rb") as file:
+        return file.read(length)
+
+
+@test("xfs")
+def what_the_daemon_finds(place):
+    found = [entry for entry in _entry_points() if entry.name == "file-reflink-native"]
+    equal([entry.value for entry in found], ["qubesstorage.qubes_driver:ReflinkPool"],
+          "entry points")
+    claim(found[0].load() is ReflinkPool, "it does not load")
+    # The daemon shows the arguments without `name` as the parameters of the driver.
+    parameters = inspect.signature(ReflinkPool.__init__).parameters
+    equal({name: p.default is p.empty for name, p in parameters.items()
+           if name not in ("self", "name")},
+          {"revisions_to_keep": False, "dir_path": True, "setup_check": False,
+           "ephemeral_volatile": False, "allow_shrink": False, "commit_before_import": False},
+          "parameters, and whether they are required")
+    peer = {"create", "remove", "verify", "start", "stop", "revert", "resize", "export",
+            "export_end", "import_data", "import_data_end", "import_volume"}
+    for name in peer:
+        claim(inspect.iscoroutinefunction(getattr(ReflinkVolume, name)), f"{name}")
+    claim(inspect.iscoroutinefunction(ReflinkPool.setup), "setup")
+    claim(inspect.iscoroutinefunction(ReflinkPool.destroy), "destroy")
+    claim(issubclass(ReflinkPool, qubes.storage.Pool), "the pool")
+    equal(Daemon(place).pool.driver, qubes_driver.DRIVER, "driver")
+
+
+def _entry_points():
+    found = importlib.metadata.entry_points()
+    if hasattr(found, "select"):
+        return found.select(group="qubes.storage")
+    return found.get("qubes.storage", [])
+
+
+@test()
+def pool_of_the_daemon(place):
+    daemon = Daemon(place, revisions_to_keep=2, ephemeral_volatile=True)
+    pool = daemon.pool
+    equal(pool.config, {"name": "pool", "dir_path": daemon.dir_path,
+                        "driver": "file-reflink-native", "revisions_to_keep": 2,
+                        "ephemeral_volatile": True}, "config")
+    equal(sorted(os.listdir(daemon.dir_path)), ["appvms", "vm-templates"], "setup")
+    equal([volume.vid for volume in pool.list_volumes()],
+          ["vm-templates/debian/root", "appvms/work/private", "appvms/work/root",
+           "appvms/work/volatile", "appvms/work/both"], "list_volumes")
+    claim(pool.get_volume("appvms/work/root") is daemon.snapshot, "get_volume")
+    raises(KeyError, pool.get_volume, "appvms/work/none")
+    claim(0 < pool.usage < pool.size, f"{pool.usage} of {pool.size}")
+    equal(pool.usage_details, {"data_usage": pool.usage, "data_size": pool.size}, "usage_details")
+    raises(AssertionError, daemon.volume, "work", "private", "elsewhere")
+    absent = ReflinkPool(name="absent", dir_path=os.path.join(place.root, "a", "b"))
+    equal([absent.size, absent.usage, absent.usage_details], [None, None, {}], "offline")
+    equal(fails(absent.setup()).errno, errno.ENOENT, "errno: setup goes one level deep")
+    for options in ({"allow_shrink": "yes"}, {"commit_before_import": "True"}):
+        config = Daemon(place, "b", **options).pool.config
+        equal([config[name] for name in options], [True], "config of an option")
+    raises(DriverError, lambda: ReflinkPool(name="x", dir_path="/x", setup_check="perhaps"))
+    wait(pool.destroy())
+    claim(os.path.isdir(daemon.dir_path), "destroy keeps the files")
+
+
+@test("xfs")
+def setup_checks_for_reflinks(place):
+    mount = type(place.mount)("tmpfs", 16 * MIB)
+    try:
+        path = os.path.join(mount.path, "pool")
+        fails(ReflinkPool(name="p", dir_path=path).setup(), "setup_check=False")
+        claim(not os.path.exists(path), "what it made stays")
+        for value in (False, "no", "False", "0"):
+            pool = ReflinkPool(name="p", dir_path=path, setup_check=value)
+            claim(wait(pool.setup()) is pool, "setup returns the pool")
+            claim("setup_check" not in pool.config, "it is not stored")
+    finally:
+        mount.close()
+
+
+@test()
+def which_pool_contains_it(place):
+    outer, inner = Daemon(place), Daemon(place, os.path.join("pool", "inner"))
+    thin = types.SimpleNamespace(volume_group="vg", thin_pool="pool")
+    root = types.SimpleNamespace(dir_path="/")
+    app = types.SimpleNamespace(pools={"root": root, "outer": outer.pool, "inner": inner.pool,
+                                       "thin": thin, "odd": object()})
+    claim(inner.pool.included_in(app) is outer.pool, "not the deepest")
+    claim(outer.pool.included_in(app) is root, "not the root")
+    del app.pools["root"]
+    equal(outer.pool.included_in(app), None, "in none")
+
+
+@test()
+def create_verify_start_stop(place):
+    """The columns of the table: volatile, snapshot, origin, origin_snapshot."""
+    daemon = Daemon(place)
+    for volume in (daemon.origin, daemon.snapshot, daemon.both):
+        fails(volume.verify(), "Missing image file", volume.vid)
+        equal(fails(volume.start()).errno, errno.ENOENT, "errno")
+    daemon.created()
+    equal(daemon.names(), ["appvms/work/private.img", "vm-templates/debian/root.img"], "created")
+    for volume in (daemon.template, daemon.origin, daemon.snapshot, daemon.volatile, daemon.both):
+        equal([wait(volume.verify()), volume.is_dirty(), volume.size], [True, False, 16 * MIB],
+              "verify, is_dirty, size")
+    session(daemon.template, b"tmpl1")
+    for volume in (daemon.volatile, daemon.snapshot, daemon.origin, daemon.both):
+        wait(volume.start())
+        equal(volume.path, daemon.path("-dirty.img", volume.vid), "path")
+        claim(os.path.exists(volume.path), "no session")
+    equal([v.is_dirty() for v in (daemon.volatile, daemon.snapshot, daemon.origin, daemon.both)],
+          [False, False, True, True], "is_dirty")
+    equal([content(v.path) for v in (daemon.volatile, daemon.snapshot, daemon.origin, daemon.both)],
+          [bytes(5), b"tmpl1", bytes(5), b"tmpl1"], "what a session starts from")
+    for volume in (daemon.volatile, daemon.snapshot, daemon.origin, daemon.both):
+        write(volume, b"guest")
+        wait(volume.stop())
+        claim(not os.path.exists(volume.path), "a session stays")
+        wait(volume.stop())  # again: nothing to do
+    equal([content(daemon.path(".img", f"appvms/work/{name}")) for name in ("private", "both")],
+          [b"guest"] * 2, "committed")
+    wait(daemon.origin.start())
+    write(daemon.origin, b"later")
+    wait(daemon.origin.start())
+    equal(content(daemon.origin.path), b"later", "a session of an origin is resumed")
+
+
+@test()
+def outdated_snapshots(place):
+    daemon = Daemon(place).created()
+    wait(daemon.snapshot.start())
+    equal([v.is_outdated() for v in (daemon.snapshot, daemon.origin, daemon.volatile)],
+          [False] * 3, "is_outdated")
+    equal(os.stat(daemon.path(".img", "appvms/work/root")).st_ino,
+          os.stat(daemon.path(".img", "vm-templates/debian/root")).st_ino, "a hard link")
+    session(daemon.template, b"newer")
+    equal(daemon.snapshot.is_outdated(), True, "is_outdated")
+    wait(daemon.snapshot.start())  # always done anew
+    equal([daemon.snapshot.is_outdated(), content(daemon.snapshot.path)], [False, b"newer"],
+          "started anew")
+
+
+@test()
+def revisions_and_revert(place):
+    daemon = Daemon(place, revisions_to_keep=2).created()
+    equal(daemon.origin.revisions_to_keep, 2, "that of the pool")
+    os.utime(daemon.path(".img"), (0, 1700000000))
+    for text in (b"one..", b"two..", b"three"):
+        session(daemon.origin, text)
+    equal(list(daemon.origin.revisions), ["2", "3"], "revisions")
+    claim(all(len(time) == 19 and not time.endswith("Z")
+              for time in daemon.origin.revisions.values()), f"{daemon.origin.revisions}")
+    claim(wait(daemon.origin.revert()) is daemon.origin, "revert returns the volume")
+    equal(content(daemon.path(".img")), b"two..", "the newest")
+    wait(daemon.origin.revert("2"))
+    equal(content(daemon.path(".img")), b"one..", "by its name")
+    for revision in ("77", "one", "2", "../x"):
+        fails(daemon.origin.revert(revision))
+    wait(daemon.origin.start())
+    fails(daemon.origin.revert())
+    fails(daemon.volatile.revert())
+    fresh = Daemon(place, "fresh").created()
+    fails(fresh.origin.revert())
+    session(fresh.origin, b"first")
+    wait(fresh.origin.revert())
+    equal([content(fresh.path(".img")), fresh.origin.usage], [bytes(5), 0], "the empty first state")
+    fresh.origin.revisions_to_keep = 0
+    session(fresh.origin, b"again")
+    equal(fresh.origin.revisions, {}, "keeps none")
+
+
+@test()
+def resizing_by_the_daemon(place):
+    daemon = Daemon(place).created()
+    for volume in (daemon.origin, daemon.volatile, daemon.both, daemon.snapshot):
+        claim(wait(volume.resize(20 * MIB)) is volume, "resize returns the volume")
+        equal([volume.size, volume.config["size"]], [20 * MIB] * 2, "stopped")
+    equal(os.path.getsize(daemon.path(".img")), 20 * MIB, "of the image")
+    for volume in (daemon.origin, daemon.volatile, daemon.snapshot):
+        wait(volume.start())
+        equal(os.path.getsize(volume.path), 20 * MIB, "started")
+        wait(volume.resize(24 * MIB))
+        equal([os.path.getsize(volume.path), volume.size], [24 * MIB] * 2, "running")
+        fails(volume.resize(8 * MIB))
+        wait(volume.stop())
+    wait(daemon.volatile.resize(12 * MIB))
+    equal(daemon.volatile.size, 12 * MIB, "nothing is lost where nothing is there")
+    equal(fails(daemon.origin.resize(-1)).errno, errno.EINVAL, "errno")
+    fails(daemon.origin.resize(20 * MIB))
+    daemon.origin.rw = False
+    fails(daemon.origin.resize(32 * MIB))
+    wait(daemon.volatile.start())
+    os.truncate(daemon.volatile.path, 28 * MIB)
+    wait(daemon.volatile.stop())
+    equal(daemon.volatile.size, 28 * MIB, "a volatile image that was resized by hand")
+    wait(daemon.volatile.start())
+    equal(os.path.getsize(daemon.volatile.path), 28 * MIB, "and at the next start")
+
+
+@test()
+def shrinking_by_choice(place):
+    daemon = Daemon(place, allow_shrink="yes").created()
+    session(daemon.origin, b"data.")
+    wait(daemon.origin.resize(8 * MIB))
+    equal([daemon.origin.size, list(daemon.origin.revisions)], [8 * MIB, ["2"]], "shrunk")
+    wait(daemon.origin.revert("2"))
+    equal([daemon.origin.size, content(daemon.path(".img"))], [16 * MIB, b"data."], "undone")
+    wait(daemon.origin.start())
+    fails(daemon.origin.resize(4 * MIB))
+    wait(daemon.origin.stop())
+    daemon.origin.revisions_to_keep = 0
+    fails(daemon.origin.resize(4 * MIB))
+
+
+@test()
+def export_by_the_daemon(place):
+    daemon = Daemon(place).created()
+    session(daemon.origin, b"data.")
+    for volume in (daemon.volatile, daemon.snapshot):
+        raises(NotImplementedError, wait, volume.export())
+        raises(NotImplementedError, wait, volume.import_data(MIB))
+    daemon.names()  # what is done in the background has descriptors, too
+    before = descriptors()
+    path = wait(daemon.origin.export())
+    equal(path, daemon.path(".img"), "the path of the committed state")
+    wait(daemon.origin.start())
+    write(daemon.origin, b"later")
+    equal(content(path), b"data.", "while it runs")
+    wait(daemon.origin.stop())
+    wait(daemon.origin.export_end(path))
+    wait(daemon.origin.export_end(path))
+    daemon.names()
+    equal(descriptors(), before, "descriptors")
+    fails(daemon.volume("none", "private", save_on_stop=True).export())
+
+
+@test()
+def import_by_the_daemon(place):
+    daemon = Daemon(place).created()
+    path = wait(daemon.origin.import_data(4 * MIB))
+    equal([path, os.path.getsize(path)], [daemon.path("-import.img"), 4 * MIB], "the path")
+    with open(path, "r+b") as file:
+        file.write(b"wrong")
+    fails(daemon.origin.start(), "import")
+    path = wait(daemon.origin.import_data(8 * MIB))
+    equal([os.path.getsize(path), content(path)], [8 * MIB, bytes(5)], "replaced")
+    with open(path, "r+b") as file:
+        file.write(b"right")
+    claim(wait(daemon.origin.import_data_end(True)) is daemon.origin, "returns the volume")
+    equal([daemon.origin.size, content(daemon.path(".img")), list(daemon.origin.revisions)],
+          [8 * MIB, b"right", ["1"]], "imported")
+    wait(daemon.origin.import_data(4 * MIB))
+    wait(daemon.origin.import_data_end(False))
+    equal(daemon.origin.size, 8 * MIB, "given up")
+    fails(daemon.origin.import_data_end(True))
+    fails(daemon.origin.import_data(-1))
+    wait(daemon.origin.start())
+    fails(daemon.origin.import_data(4 * MIB))
+    fails(daemon.origin.import_volume(daemon.template))
+    write(daemon.origin, b"mine.")
+    wait(daemon.origin.stop())
+    equal(content(daemon.path(".img")), b"mine.", "the session was not lost")
+
+
+class OtherVolume(qubes.storage.Volume):
+    """Of another driver, in the old way: without coroutines."""
+
+    ended = None
+
+    def export(self):
+        return self.vid
+
+    def export_end(self, path):
+        self.ended = path
+
+
+@test()
+def import_from_volumes(place):
+    daemon, second = Daemon(place).created(), Daemon(place, "second").created()
+    session(daemon.template, b"tmpl.")
+    for source in (daemon.template, daemon.origin):
+        claim(wait(second.origin.import_volume(source)) is second.origin, "returns the volume")
+        equal(content(second.path(".img")), content(daemon.path(".img", source.vid)), "imported")
+    for unsaved in (second.volatile, second.snapshot):
+        claim(wait(unsaved.import_volume(daemon.template)) is unsaved, "unsaved: the volume")
+    raises(NotImplementedError, wait, second.origin.import_volume(daemon.volatile))
+    other = OtherVolume("other", qubes.storage.Pool(name="other"), place.image("i", data=b"other",
+                                                                               offset=0))
+    wait(second.origin.import_volume(other))
+    equal([content(second.path(".img")), second.origin.size, other.ended],
+          [b"other", 8 * MIB, other.vid], "from another driver")
+    missing = OtherVolume("other", qubes.storage.Pool(name="other"), "/nonexistent")
+    raises(FileNotFoundError, wait, second.origin.import_volume(missing))
+    equal([missing.ended, content(second.path(".img"))], ["/nonexistent", b"other"], "a failure")
+    equal([name for name in second.names() if "import" in name], [], "left")
+    wait(second.origin.start())
+
+
+@test()
+def sessions_are_committed_before_imports_by_choice(place):
+    daemon = Daemon(place, commit_before_import=True).created()
+    state_directory, qubes.storage.VOLUME_STATE_DIR = qubes.storage.VOLUME_STATE_DIR, place.root
+    try:
+        wait(daemon.origin.start())
+        write(daemon.origin, b"mine.")
+        with open(daemon.origin.state_file, "wb"):
+            fails(daemon.origin.import_volume(daemon.template))  # the VM is running
+        os.unlink(daemon.origin.state_file)
+        wait(daemon.origin.import_volume(daemon.template))
+        equal(content(daemon.path(".img")), bytes(5), "imported")
+        wait(daemon.origin.revert())
+        equal(content(daemon.path(".img")), b"mine.", "the session is a revision")
+        daemon.origin.revisions_to_keep = 0
+        wait(daemon.origin.start())
+        fails(daemon.origin.import_data(MIB))
+    finally:
+        qubes.storage.VOLUME_STATE_DIR = state_directory
+
+
+@test()
+def create_and_remove(place):
+    daemon = Daemon(place).created()
+    wait(daemon.origin.create())  # nothing has been written to it
+    session(daemon.origin, b"data.")
+    fails(daemon.origin.create(), "appvms/work/private")
+    equal(content(daemon.path(".img")), b"data.", "still there")
+    wait(daemon.origin.export())
+    wait(daemon.origin.import_data(MIB))
+    claim(wait(daemon.origin.remove()) is daemon.origin, "remove returns the volume")
+    for volume in (daemon.origin, daemon.volatile, daemon.snapshot, daemon.both, daemon.template):
+        wait(volume.remove())
+    equal([daemon.names(), daemon.pool.list_volumes()], [[], []], "left")
+    equal(os.listdir(os.path.join(daemon.dir_path, "appvms")), [], "directories")
+
+
+@test()
+def snapshots_disabled(place):
+    daemon = Daemon(place).created()
+    session(daemon.origin, b"one..")
+    daemon.origin.revisions_to_keep = -1
+    claim(daemon.origin.snapshots_disabled, "snapshots_disabled")
+    path = wait(daemon.origin.export())
+    fails(daemon.origin.start())  # it would write to what is being exported
+    wait(daemon.origin.export_end(path))
+    inode = os.stat(daemon.path(".img")).st_ino
+    wait(daemon.origin.start())
+    equal(os.stat(daemon.origin.path).st_ino, inode, "in place")
+    equal([daemon.origin.is_dirty(), daemon.origin.revisions], [True, {}], "while it runs")
+    fails(daemon.origin.export())
+
+    def enable():
+        daemon.origin.revisions_to_keep = 1
+
+    claim(isinstance(raises(DriverError, enable).__cause__, DirtyError), "enabled while it runs")
+    equal(daemon.origin.revisions_to_keep, -1, "as before")
+    write(daemon.origin, b"two..")
+    wait(daemon.origin.stop())
+    enable()
+    equal([content(daemon.path(".img")), daemon.origin.config["revisions_to_keep"]], [b"two..", 1],
+          "stopped")
+    # As the default of a pool it reaches volumes that cannot have it.
+    other = Daemon(place, "other", revisions_to_keep=-1).created()
+    session(other.both, b"both1")
+    session(other.both, b"both2")
+    equal([len(other.both.revisions), other.both.revisions_to_keep], [1, -1], "origin_snapshot")
+
+
+@test("xfs")
+def properties_for_the_daemon(place):
+    daemon = Daemon(place, ephemeral_volatile=True).created()
+    equal([v.ephemeral for v in (daemon.volatile, daemon.origin, daemon.snapshot)],
+          [True, False, False], "ephemeral")
+    device = daemon.origin.block_device()
+    equal([device.path, device.name, device.rw, device.domain, device.devtype],
+          [daemon.path("-dirty.img"), "private", True, None, "disk"], "block_device")
+    equal(daemon.snapshot.config,
+          {"name": "root", "pool": "pool", "vid": "appvms/work/root", "revisions_to_keep": 1,
+           "rw": True, "save_on_stop": False, "snap_on_start": True, "size": 16 * MIB,
+           "source": "vm-templates/debian/root"}, "config")
+    equal([daemon.volatile.usage, daemon.origin.usage], [0, 0], "usage")
+    session(daemon.origin, b"x" * MIB)
+    equal(daemon.origin.usage, MIB, "usage")
+    raises(StoragePoolException, lambda: daemon.volume("work", "x", snap_on_start=True))
+    claim(isinstance(raises(DriverError, daemon.volume, "work", "private-dirty"),
+                     StoragePoolException), "a name that is another volume's")
