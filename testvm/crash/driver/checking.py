@@ -5,6 +5,7 @@ import re
 import tempfile
 import threading
 
+from backends import SCRATCH
 from common import RigError
 
 GRACE_SECONDS = 120  # for a boot, and for the state in hand when the time is over
@@ -82,7 +83,7 @@ def check(backend, tasks):
     """In one process. Raises RigError where there is no verdict."""
     outcomes = [Outcome(task.recording) for task in tasks]
     end = timed(tasks)
-    with tempfile.TemporaryDirectory(prefix="crash-") as work:
+    with tempfile.TemporaryDirectory(prefix="crash-", dir=SCRATCH) as work:
         process = backend.start(tasks, work)
         try:
             read_outcomes(process, outcomes, end + GRACE_SECONDS if end else 0)

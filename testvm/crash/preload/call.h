@@ -3,6 +3,8 @@
 #ifndef QUBES_STORAGE_TESTVM_CRASH_PRELOAD_CALL_H
 #define QUBES_STORAGE_TESTVM_CRASH_PRELOAD_CALL_H
 
+#include <linux/fs.h>
+
 #include <functional>
 #include <string>
 
@@ -15,8 +17,8 @@ struct Call {
   std::string directory;  // where the name is that is changed, or that of the file that is synced
   std::string from;       // the file that is synced, cloned into, removed or renamed
   std::string to;         // the new name of a link or rename
-  int source = -1;        // of a clone
-  int target = -1;
+  int target = -1;              // of a clone
+  file_clone_range range = {};  // of its source
 };
 
 using Perform = std::function<long()>;  // a system call: -1 and errno

@@ -42,14 +42,14 @@ fs::path path_at(int directory, const char* name) {
 
 Call call_on(CallKind kind, const fs::path& path, const fs::path& to = {}) {
   const fs::path& place = to.empty() ? path : to;
-  return {kind, place.parent_path(), path.filename(), to.filename(), -1, -1};
+  return {kind, place.parent_path(), path.filename(), to.filename()};
 }
 
 long sync_hook(const void* caller, int fd, long number) {
   struct stat status {};
   const bool is_directory = ::fstat(fd, &status) == 0 && S_ISDIR(status.st_mode);
   const fs::path path = path_of(fd);
-  const Call call = is_directory ? Call{CallKind::sync_directory, path, "", "", -1, -1}
+  const Call call = is_directory ? Call{CallKind::sync_directory, path, "", ""}
                                  : call_on(CallKind::sync_file, path);
   return hooked(caller, call, [&] { return ::syscall(number, fd); });
 }
@@ -140,10 +140,11 @@ int ioctl(int fd, unsigned long request, ...) noexcept {
   void* argument = va_arg(arguments, void*);
   va_end(arguments);
   const auto perform = [&] { return ::syscall(SYS_ioctl, fd, request, argument); };
-  if (request != FICLONE) return static_cast<int>(perform());
+  if (request != FICLONE && request != FICLONERANGE) return static_cast<int>(perform());
   Call call = call_on(CallKind::clone, path_of(fd));
   call.target = fd;
-  call.source = static_cast<int>(reinterpret_cast<std::intptr_t>(argument));
+  call.range.src_fd = reinterpret_cast<std::intptr_t>(argument);
+  if (request == FICLONERANGE) call.range = *static_cast<const file_clone_range*>(argument);
   return static_cast<int>(hooked(__builtin_return_address(0), call, perform));
 }
 }

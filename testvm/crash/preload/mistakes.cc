@@ -81,9 +81,13 @@ void remove_oldest_revision(const Call& call) {
   if (count > 1) remove(image_path(call, name));
 }
 
-long copy_all(int source, int target) {
-  loff_t from = 0, to = 0;
-  const long copied = ::syscall(SYS_copy_file_range, source, &from, target, &to, 1 << 30, 0);
+// A length of 0 means: to the end.
+long copy_range(int target, const file_clone_range& range) {
+  auto from = static_cast<loff_t>(range.src_offset);
+  auto to = static_cast<loff_t>(range.dest_offset);
+  const std::size_t length = range.src_length != 0 ? range.src_length : 1 << 30;
+  const long copied = ::syscall(SYS_copy_file_range, static_cast<int>(range.src_fd), &from, target,
+                                &to, length, 0);
   return copied == -1 ? -1 : 0;
 }
 
@@ -93,7 +97,7 @@ long clone_instead(const Call& call) {
   const int target =
       ::open(image_path(call, call.to).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   long result = ::syscall(SYS_ioctl, target, FICLONE, source);
-  if (result == -1) result = copy_all(source, target);
+  if (result == -1) result = copy_range(target, {source, 0, 0, 0});
   ::close(source);
   ::close(target);
   return result;
@@ -148,7 +152,7 @@ long mistaken(const std::string& mistake, const Call& call, const Perform& perfo
   if (mistake == "sync-unnamed" && is_file && is_temporary(call.from)) return 0;
   if (mistake == "copy-as-reflink" && call.kind == CallKind::clone) {
     const long result = perform();
-    return result == -1 && errno == EOPNOTSUPP ? copy_all(call.source, call.target) : result;
+    return result == -1 && errno == EOPNOTSUPP ? copy_range(call.target, call.range) : result;
   }
   if (mistake == "cloned-revision" && call.kind == CallKind::link && is_revision(call.to)) {
     return clone_instead(call);
