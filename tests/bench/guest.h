@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
+#include <cstdint>
 #include <string>
 
 #include "tests/bench/measure.h"
@@ -23,12 +25,13 @@ inline constexpr char kVolatile[] = "appvms/work/volatile";
 inline constexpr std::uint64_t kSizeBytes = std::uint64_t{2} << 30;
 inline constexpr std::uint64_t kGrownBytes = kSizeBytes + (std::uint64_t{64} << 20);
 
-// What the guest wrote last, and did not sync.
+// What the guest wrote last, and did not sync. Never the same: a state that is as the one before is
+// no state to revert to.
 inline void guest_writes(const std::string& path) {
-  std::array<char, 4096> block{};
-  block.fill('g');
+  std::array<std::int64_t, 512> block{};
+  block.fill(std::chrono::steady_clock::now().time_since_epoch().count());
   const int fd = must(::open(path.c_str(), O_WRONLY | O_CLOEXEC), "open " + path);
-  must(static_cast<int>(::pwrite(fd, block.data(), block.size(), 0)), "write " + path);
+  must(static_cast<int>(::pwrite(fd, block.data(), sizeof block, 0)), "write " + path);
   must(::close(fd), "close " + path);
 }
 

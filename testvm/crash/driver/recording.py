@@ -12,13 +12,13 @@ from common import RigError, die_with_parent, find_program, run_checked, run_mkf
 MIB = 1 << 20
 MARKS_BYTES = MIB  # past the end of the filesystem
 DISKS_MAX = 20  # in one guest
-# Small, so that a state is made quickly. `tear`: what a power cut tears; Btrfs (measured) and ext4
-# need 4 KiB to be whole (docs/CRASH_MODEL.md).
+# Small, so that a state is made quickly.
 FILESYSTEMS = {
-    "xfs": {"mib": 32, "options": ["--unsupported"], "tear": 512},
-    "btrfs": {"mib": 64, "options": ["-m", "single", "-d", "single"], "tear": 4096},
-    "ext4": {"mib": 32, "options": [], "tear": 4096},
+    "xfs": {"mib": 32, "options": ["--unsupported"]},
+    "btrfs": {"mib": 64, "options": ["-m", "single", "-d", "single"]},
+    "ext4": {"mib": 32, "options": []},
 }
+TEAR_BYTES = 4096  # what a power cut leaves whole: all of them need it (docs/CRASH_MODEL.md)
 MKFS_PACKAGE = {"xfs": "xfsprogs", "btrfs": "btrfs-progs", "ext4": "e2fsprogs"}
 RUN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "run")
 
@@ -44,10 +44,6 @@ class Recording:
     def log(self):
         return os.path.join(self.directory, "log")
 
-    @property
-    def tear(self):
-        return FILESYSTEMS[self.filesystem]["tear"]
-
     def save(self):
         with open(os.path.join(self.directory, "recording.json"), "w", encoding="utf-8") as file:
             json.dump(self.__dict__, file, indent=1)
@@ -61,7 +57,7 @@ class Recording:
     def arguments(self, base=None, log=None):
         """What the programs that handle states are told."""
         return ["--base", base or self.base, "--log", log or self.log, "--data-end",
-                str(self.data_end), "--tear", str(self.tear)]
+                str(self.data_end), "--tear", str(TEAR_BYTES)]
 
 
 def copy(source, target):
