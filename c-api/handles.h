@@ -12,16 +12,24 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "src/fs/error.h"
+#include "src/fs/thread.h"
 #include "src/pool.h"
 #include "src/volume.h"
 
 // A count of references, for the handles only: they are destroyed through their own type.
 struct qubes_storage_counted {
   std::atomic<std::size_t> references{1};
+};
+
+// Behind these are threads and locks. A forked child has no such threads, and its copies of the
+// locks may be held for ever: it is refused, and drops nothing.
+struct qubes_storage_of_process : qubes_storage_counted {
+  const int process = qubes::storage::this_process();
 };
 
 struct qubes_storage_error : qubes_storage_counted {
@@ -36,7 +44,7 @@ struct qubes_storage_pool_config : qubes_storage_counted {
   qubes::storage::PoolConfig config;
 };
 
-struct qubes_storage_pool : qubes_storage_counted {
+struct qubes_storage_pool : qubes_storage_of_process {
   std::shared_ptr<qubes::storage::Pool> pool;
 };
 
@@ -56,7 +64,7 @@ struct qubes_storage_volume_config : qubes_storage_counted {
   qubes::storage::VolumeConfig config;
 };
 
-struct qubes_storage_volume : qubes_storage_counted {
+struct qubes_storage_volume : qubes_storage_of_process {
   std::shared_ptr<qubes::storage::Pool> pool;  // goes after the volume
   std::shared_ptr<qubes::storage::Volume> volume;
   std::string vid;
@@ -81,8 +89,16 @@ Handle* ref(Handle* handle) {
 }
 
 template <typename Handle>
+bool is_of_other_process(const Handle& handle) {
+  if constexpr (std::is_base_of_v<qubes_storage_of_process, Handle>) {
+    return handle.process != this_process();
+  }
+  return false;
+}
+
+template <typename Handle>
 void unref(Handle* handle) {
-  if (handle == nullptr) return;
+  if (handle == nullptr || is_of_other_process(*handle)) return;
   if (handle->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete handle;
 }
 
@@ -107,6 +123,9 @@ std::int32_t guarded(qubes_storage_error** reterr, Body&& body) noexcept {
 template <typename T>
 T& require(T* pointer, const char* name) {
   if (pointer == nullptr) refuse_argument(name, "it is NULL");
+  if (is_of_other_process(*pointer)) {
+    refuse_argument(name, "it belongs to the process that this one was forked from");
+  }
   return *pointer;
 }
 

@@ -62,7 +62,7 @@ struct RunningJob {
 
 }  // namespace qubes::storage::c_api
 
-struct qubes_storage_job : qubes_storage_counted {
+struct qubes_storage_job : qubes_storage_of_process {
   // The pool with its threads: goes last, and waits for the job then.
   std::shared_ptr<void> owner;
   std::shared_ptr<qubes::storage::c_api::RunningJob> running;

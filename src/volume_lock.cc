@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "src/volume_lock.h"
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <tuple>
 #include <utility>
+
+#include "src/fs/thread.h"
 
 namespace qubes::storage {
 
@@ -17,17 +20,18 @@ template <typename Key, typename Value>
 class SharedTable {
  public:
   std::shared_ptr<Value> get(const Key& key) {
-    std::lock_guard guard(mutex_);
-    auto& entry = entries_[key];
-    if (auto value = entry.lock()) return value;
-    std::shared_ptr<Value> value(new Value, [this, key](Value* unused) {
+    // Made before the mutex is taken, and dropped after it: the deleter takes it.
+    std::shared_ptr<Value> made(new Value, [this, key](Value* unused) {
       delete unused;
       std::lock_guard deleter_guard(mutex_);
       auto found = entries_.find(key);
       if (found != entries_.end() && found->second.expired()) entries_.erase(found);
     });
-    entry = value;
-    return value;
+    std::lock_guard guard(mutex_);
+    auto& entry = entries_[key];
+    if (auto value = entry.lock()) return value;
+    entry = made;
+    return made;
   }
 
  private:
@@ -43,15 +47,24 @@ struct DirectoryLock {
 using DirectoryKey = std::pair<std::uint64_t, std::uint64_t>;             // device, inode
 using VolumeKey = std::tuple<std::uint64_t, std::uint64_t, std::string>;  // and volume
 
-// Never destroyed: an operation may still run when the process exits.
-auto& volume_mutexes() {
-  static auto& table = *new SharedTable<VolumeKey, std::mutex>;
-  return table;
-}
+struct Tables {
+  const int process = this_process();
+  SharedTable<VolumeKey, std::mutex> volume_mutexes;
+  SharedTable<DirectoryKey, DirectoryLock> directory_locks;
+  const Tables* before = nullptr;
+};
 
-auto& directory_locks() {
-  static auto& table = *new SharedTable<DirectoryKey, DirectoryLock>;
-  return table;
+// Of this process: in a forked child, what other threads of the parent held is held for ever, and
+// their locks of directories are the parent's. Never destroyed: an operation may still run when the
+// process exits.
+Tables& tables() {
+  static std::atomic<Tables*> current = nullptr;
+  Tables* found = current;
+  if (found != nullptr && found->process == this_process()) return *found;
+  auto made = std::make_unique<Tables>();
+  made->before = found;
+  if (!current.compare_exchange_strong(found, made.get())) return *found;
+  return *made.release();
 }
 
 }  // namespace
@@ -69,7 +82,7 @@ namespace {
 // yet.
 std::shared_ptr<ProcessLock> lock_directory(Filesystem& fs, const DirectoryKey& key,
                                             const DirectoryPtr& directory) {
-  auto entry = directory_locks().get(key);
+  auto entry = tables().directory_locks.get(key);
   std::lock_guard guard(entry->mutex);
   if (auto held = entry->held.lock()) return held;
   fs.lock(*directory);
@@ -103,7 +116,7 @@ std::unique_ptr<VolumeLock> VolumeLock::acquire(Filesystem& fs, const Directory&
                                                 const std::string& name) {
   FileStatus opened = fs.status(*vm_directory);
   std::unique_ptr<VolumeLock> lock(new VolumeLock);
-  lock->volume_mutex_ = volume_mutexes().get({opened.device, opened.inode, name});
+  lock->volume_mutex_ = tables().volume_mutexes.get({opened.device, opened.inode, name});
   lock->volume_lock_ = std::unique_lock(*lock->volume_mutex_);
   lock->process_lock_ = lock_directory(fs, {opened.device, opened.inode}, vm_directory);
   auto now = fs.status(parent, vm);

@@ -38,8 +38,9 @@
  * Threads.    Every function may be called from any thread at any time. Operations on one volume
  *             exclude each other, in this process and among processes (flock on the directory of
  *             the VM): a call waits for the one before it. Operations on different volumes run in
- *             parallel. Configurations are the exception: one belongs to one thread at a time. A
- *             child of fork() must not use the handles of its parent.
+ *             parallel. Configurations are the exception: one belongs to one thread at a time.
+ * Fork.       A child of fork() must not use the pools, volumes and jobs of its parent: functions
+ *             that can fail answer INVALID there, and `_unref` does nothing. It may open its own.
  * Durability. When an operation has answered, what it did survives a power cut. What a crash may
  *             throw away anyway (the sessions of volatile and snapshot volumes) is never synced. An
  *             operation that was cut off by a crash has happened in full or not at all; what it

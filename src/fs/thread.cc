@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "src/fs/thread.h"
 
+#include <unistd.h>
+
 #include <csignal>
 #include <utility>
 
@@ -28,6 +30,10 @@ class SignalsBlocked {
 std::thread start_thread(std::function<void()> body) {
   SignalsBlocked blocked;
   return std::thread(std::move(body));
+}
+
+int this_process() {
+  return ::getpid();
 }
 
 }  // namespace qubes::storage

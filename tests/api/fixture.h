@@ -21,7 +21,7 @@ struct test {
 };
 extern const struct test error_tests[], config_tests[], pool_tests[], vid_tests[], life_tests[],
     kind_tests[], import_tests[], export_tests[], property_tests[], kernel_tests[], block_tests[],
-    thread_tests[], resize_tests[], null_tests[], job_tests[];
+    thread_tests[], resize_tests[], null_tests[], job_tests[], fork_tests[];
 
 /* `ROOT/NAME-OF-THE-TEST` + `/` + `name`, in one of a few buffers that are used in turn. */
 const char* place(const char* name);

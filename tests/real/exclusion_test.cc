@@ -18,6 +18,7 @@
 #include "src/fs/error.h"
 #include "src/fs/real_filesystem.h"
 #include "src/names.h"
+#include "src/operation.h"
 #include "src/pool.h"
 #include "tests/support/files.h"
 #include "tests/support/loop_mount.h"
@@ -185,6 +186,32 @@ BOOST_DATA_TEST_CASE(killed_processes_leave_a_whole_volume, kKinds, kind) {
     open_volume(*pool)->verify();
   }
   check_whole(*open_pool(path), path);
+}
+
+// The lock of the directory that the child has a copy of is its parent's, and so is the mutex.
+BOOST_AUTO_TEST_CASE(a_forked_child_waits_for_the_operations_of_its_parent) {
+  ScratchDirectory scratch(test::mounted(FilesystemKind::xfs));
+  const std::string path = make_pool(scratch);
+  const Location location(real_filesystem(), path, {"appvms", "work", "private"});
+  auto operation =
+      std::make_unique<Operation>(location, MissingDirectory::refuse, nullptr, nullptr);
+  const pid_t child = fork();
+  BOOST_REQUIRE(child >= 0);
+  if (child == 0) {
+    alarm(60);
+    auto pool = open_pool(path);
+    open_volume(*pool)->start();
+    pool.reset();
+    _exit(0);
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  BOOST_TEST(waitpid(child, nullptr, WNOHANG) == 0);
+  BOOST_TEST(!test::exists(path + "/appvms/work/private-dirty.img"));
+  operation.reset();
+  int status = 0;
+  waitpid(child, &status, 0);
+  BOOST_TEST(status == 0);
+  BOOST_TEST(test::exists(path + "/appvms/work/private-dirty.img"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
