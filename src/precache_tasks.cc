@@ -66,7 +66,7 @@ void make_snapshot_precache(const Location& location, const Location& source, Pr
                             std::move(made));
   // The name may have come to mean a newer state between the look and the link.
   auto linked = at.fs.status(*at.directory, at.names.clean);
-  if (!linked || !same_state(*linked, committed.status)) at.changes.unlink(at.names.clean);
+  if (!linked || !same_state(*linked, committed.status)) drop_snapshot_precache(at);
 }
 
 }  // namespace qubes::storage

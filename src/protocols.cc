@@ -234,7 +234,17 @@ void publish_snapshot_precache(Images& at, const SnapshotSource& source, FilePtr
   at.changes.unlink(at.names.clean);
   at.fs.set_mtime(*clone, source.state.mtime_ns + kSnapshotMarkNs);
   publish(at, at.names.precache, std::move(clone));  // A P without a C is worth nothing yet.
-  at.fs.link(source.directory, source.name, *at.directory, at.names.clean);
+  try {
+    at.fs.link(source.directory, source.name, *at.directory, at.names.clean);
+  } catch (...) {
+    at.changes.unlink(at.names.precache);
+    throw;
+  }
+}
+
+void drop_snapshot_precache(Images& at) {
+  at.changes.unlink(at.names.clean);
+  at.changes.unlink(at.names.precache);
 }
 
 void end_unsaved(Images& at) {

@@ -99,6 +99,7 @@ void publish_precache(Images& at, FilePtr clone);
 
 // P of a stopped snapshot volume, `clone` of the source; C becomes a second name of that.
 void publish_snapshot_precache(Images& at, const SnapshotSource& source, FilePtr clone);
+void drop_snapshot_precache(Images& at);
 
 // The newest revision that is not the committed state itself, neither by inode nor (as the peer's
 // interrupted operations leave it) by content; null where there is none.

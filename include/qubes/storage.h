@@ -401,7 +401,8 @@ int32_t qubes_storage_volume_create_async(qubes_storage_volume *volume, uint32_t
 /*
  * Checks that the volume could be started: its image, or that of its source, is there and is a
  * regular file.
- * Errors: NOT_FOUND, OFFLINE.
+ * Errors: NOT_FOUND, DIRTY (the source runs with snapshots disabled), BUSY (a program that is not
+ * this library has locked the image of the source), OFFLINE.
  */
 int32_t qubes_storage_volume_verify(qubes_storage_volume *volume, qubes_storage_error **reterr);
 int32_t qubes_storage_volume_verify_async(qubes_storage_volume *volume, qubes_storage_job **job,
@@ -511,8 +512,9 @@ const char *qubes_storage_volume_import_path(const qubes_storage_volume *volume)
 /*
  * Ends the import that this handle holds. `success` 1 commits it: what was committed before becomes
  * a revision, as at stop. 0 throws it away. On a volume that is not saved: nothing to do, OK.
- * Errors: NOT_FOUND (this handle holds none), DIRTY (cannot happen while it is held, unless
- * somebody made a session by hand), NO_SPACE (the import is still held: end it again),
+ * Errors: NOT_FOUND (this handle holds none), BUSY (it holds one that is still being copied, by
+ * import_volume or import_fd), DIRTY (cannot happen while it is held, unless somebody made a session
+ * by hand), NO_SPACE (the import is still held: end it again),
  * UNKNOWN_OUTCOME.
  */
 int32_t qubes_storage_volume_import_end(qubes_storage_volume *volume, int32_t success,
@@ -554,7 +556,8 @@ int32_t qubes_storage_volume_import_fd_async(qubes_storage_volume *volume, int f
  * A read-only descriptor of the committed state, which the caller closes. It is pinned: what is
  * committed later does not change what it reads.
  * Errors: NOT_FOUND, DIRTY (the volume runs with snapshots disabled, so nothing is committed now),
- * NOT_SUPPORTED (a volume that is not saved), OFFLINE.
+ * BUSY (a program that is not this library has locked the image), NOT_SUPPORTED (a volume that is
+ * not saved), OFFLINE.
  */
 int32_t qubes_storage_volume_export_fd(qubes_storage_volume *volume, uint32_t flags, int *fd,
                                        qubes_storage_error **reterr);

@@ -7,6 +7,7 @@
 #include <boost/test/unit_test.hpp>
 #include <condition_variable>
 #include <fstream>
+#include <functional>
 #include <future>
 #include <mutex>
 
@@ -43,6 +44,22 @@ class HoldingFilesystem final : public ForwardingFilesystem {
     return inner().create_unnamed(directory, final_name);
   }
 
+  // What `body` does comes just before the next link, on the thread that makes it.
+  void before_next_link(std::function<void()> body) {
+    std::lock_guard guard(mutex_);
+    before_link_ = std::move(body);
+  }
+  void link(const Directory& from_directory, const std::string& from, const Directory& to_directory,
+            const std::string& to) override {
+    std::function<void()> body;
+    {
+      std::lock_guard guard(mutex_);
+      body.swap(before_link_);
+    }
+    if (body) body();
+    inner().link(from_directory, from, to_directory, to);
+  }
+
   void begin_to_hold() {
     std::lock_guard guard(mutex_);
     holds_ = true;
@@ -76,6 +93,7 @@ class HoldingFilesystem final : public ForwardingFilesystem {
   bool holds_ = false;
   bool is_held_ = false;
   int made_ = 0;
+  std::function<void()> before_link_;
 };
 
 struct Background {
@@ -196,6 +214,25 @@ BOOST_DATA_TEST_CASE(what_was_removed_gets_no_precache, kReflinking, kind) {
   BOOST_TEST(::access(at.file(kSnapshot, ".img").c_str(), F_OK) == -1);
   BOOST_TEST(::access(at.file(kSnapshot, "-precache.img").c_str(), F_OK) == -1);
   neighbour->stop();
+}
+
+// Its clone is then of a state that is not the source's any more: a clone without C is nothing.
+BOOST_DATA_TEST_CASE(a_precache_whose_source_was_committed_meanwhile_is_dropped, kReflinking,
+                     kind) {
+  Background at(kind);
+  at.snapshot->start();
+  at.fs->before_next_link([&] { at.session("two"); });
+  at.snapshot->stop();
+  at.pool->drain();
+  BOOST_TEST(::access(at.file(kSnapshot, ".img").c_str(), F_OK) == -1);
+  BOOST_TEST(::access(at.file(kSnapshot, "-precache.img").c_str(), F_OK) == -1);
+  at.snapshot->start();
+  BOOST_TEST(at.text(kSnapshot, "-dirty.img") == "two");
+  at.fs->before_next_link([] { refuse(Code::io, "link", "", "a test"); });
+  at.snapshot->stop();
+  at.pool->drain();
+  BOOST_TEST(::access(at.file(kSnapshot, "-precache.img").c_str(), F_OK) == -1);
+  BOOST_TEST(at.pool->recover().empty());
 }
 
 BOOST_DATA_TEST_CASE(a_start_in_place_is_not_kept_out_by_a_precache_in_the_making, kReflinking,
