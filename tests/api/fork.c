@@ -74,8 +74,8 @@ static int use_all(struct family* family) {
   good &= refused(qubes_storage_pool_volume(family->pool, "appvms/a/b", NULL, &volume, &error),
                   &error, "pool");
   good &= refused(qubes_storage_volume_start(family->volume, 0, &error), &error, "volume");
-  good &= refused(qubes_storage_volume_stop_async(family->volume, 0, &job, &error), &error,
-                  "volume");
+  good &=
+      refused(qubes_storage_volume_stop_async(family->volume, 0, &job, &error), &error, "volume");
   good &= refused(qubes_storage_job_wait(family->job, -1, &error), &error, "job");
   good &= refused(qubes_storage_job_cancel(family->job, &error), &error, "job");
   good &= refused(qubes_storage_job_result(family->job, &error), &error, "job");
