@@ -147,6 +147,8 @@ void ImageVolume::resize(std::uint64_t size_bytes, bool allow_shrink, const Prog
     if (config_.save_on_stop && size_bytes != at.files.clean->size_bytes) {
       resize_clean(at, size_bytes, now.revisions_to_keep);
       make_precache_later(now);
+    } else if (config_.save_on_stop) {
+      at.changes.settle();  // What gave it that size may have died before it could say so.
     }
   }
   remember();
@@ -154,13 +156,19 @@ void ImageVolume::resize(std::uint64_t size_bytes, bool allow_shrink, const Prog
 
 void ImageVolume::resize_session(Images& at, std::uint64_t size_bytes) {
   FilePtr file = at.open(at.names.dirty, Access::read_write);
-  if (at.files.dirty->size_bytes != size_bytes) {
-    at.fs.set_size(*file, size_bytes);
-    if (config_.save_on_stop) {  // else a crash throws it away anyway
-      at.fs.sync(*file);
-      // The name, too, may be as young as the process that died after a start.
-      at.changes.settle();
-    }
+  auto set_size = [&] {
+    if (at.files.dirty->size_bytes != size_bytes) at.fs.set_size(*file, size_bytes);
+  };
+  if (config_.save_on_stop) {
+    // The sync comes also where it has that size: one that failed or died may have given it. And
+    // what the sync says of the session's content is said only once.
+    unless_lost(at, [&] {
+      set_size();
+      sync_content(at, at.names.dirty);
+    });
+    at.changes.settle();  // The name, too, may be as young as the process that died after a start.
+  } else {
+    set_size();  // A crash throws it away anyway.
   }
   at.fs.refresh_loops(*file);  // also after one that failed here last time
 }

@@ -268,11 +268,11 @@ void ImageVolume::stop(const Progress& progress) {
     at.changes.settle();  // What ended the session may have died before it could say so.
     return;
   }
-  commit_session(at, now.revisions_to_keep);
+  unless_lost(at, [&] { commit(at, at.names.dirty, now.revisions_to_keep); });
   make_precache_later(now);
 }
 
-void ImageVolume::commit_session(Images& at, int revisions_to_keep) {
+void ImageVolume::unless_lost(const Images& at, const std::function<void()>& body) {
   {
     std::lock_guard guard(mutex_);
     if (lost_session_ && lost_session_->same_inode(*at.files.dirty)) {
@@ -280,7 +280,7 @@ void ImageVolume::commit_session(Images& at, int revisions_to_keep) {
     }
   }
   try {
-    commit(at, at.names.dirty, revisions_to_keep);
+    body();
   } catch (const SyncFailed& error) {
     // For want of space nothing is dropped: it can be tried again.
     std::lock_guard guard(mutex_);

@@ -4,6 +4,7 @@
 #ifndef QUBES_STORAGE_SRC_IMAGE_VOLUME_H
 #define QUBES_STORAGE_SRC_IMAGE_VOLUME_H
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -77,7 +78,8 @@ class ImageVolume final : public Volume {
   void start_unsaved(const Properties& now, const Progress& progress);
   bool try_start_snapshot(const Properties& now, const Progress& progress);
   void start_in_place_alone(Images& at);
-  void commit_session(Images& at, int revisions_to_keep);
+  // Runs `body`, which syncs D. A sync of D that failed is not repeated: this handle refuses then.
+  void unless_lost(const Images& at, const std::function<void()>& body);
   void resize_session(Images& at, std::uint64_t size_bytes);
   void make_precache_later(const Properties& now);
   // What a look without the lock finds: the session, the committed state.

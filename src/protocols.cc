@@ -91,15 +91,6 @@ void prune_committed(Images& at, int revisions_to_keep) {
   }
 }
 
-void sync_content(Images& at, const std::string& name) {
-  FilePtr content = at.open(name, Access::read);
-  try {
-    at.fs.sync(*content);
-  } catch (const Error& error) {
-    throw SyncFailed(error.code(), error.errno_value(), at.path(name));
-  }
-}
-
 // Makes I, a shorter C; commit syncs it. P is renamed before it is cut: cut, it must never pass for
 // C.
 void shrink_clean(Images& at, std::uint64_t size_bytes) {
@@ -131,6 +122,15 @@ void publish(Images& at, const std::string& name, FilePtr file) {
 
 void publish(Images& at, const std::string& name, const std::function<void(File&)>& fill) {
   publish_file(at.fs, at.directory, at.changes, name, fill);
+}
+
+void sync_content(Images& at, const std::string& name) {
+  FilePtr content = at.open(name, Access::read);
+  try {
+    at.fs.sync(*content);
+  } catch (const Error& error) {
+    throw SyncFailed(error.code(), error.errno_value(), at.path(name));
+  }
 }
 
 void commit(Images& at, const std::string& from, int revisions_to_keep) {

@@ -35,6 +35,9 @@ class SyncFailed : public Error {
 void publish(Images& at, const std::string& name, FilePtr file);
 void publish(Images& at, const std::string& name, const std::function<void(File&)>& fill);
 
+// Makes what D or I holds durable. Throws SyncFailed.
+void sync_content(Images& at, const std::string& name);
+
 // Makes `from` (D or I) the committed state, and the state before it the newest revision; removes
 // the revisions beyond `revisions_to_keep`.
 void commit(Images& at, const std::string& from, int revisions_to_keep);

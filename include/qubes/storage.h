@@ -483,7 +483,7 @@ int32_t qubes_storage_volume_revert_async(qubes_storage_volume *volume, uint64_t
  * Errors: READ_ONLY (rw is 0), INVALID (smaller without QUBES_STORAGE_RESIZE_SHRINK; a snapshot
  * that would start smaller than its source), BUSY (an import is held), NOT_FOUND, OFFLINE,
  * NO_SPACE, UNKNOWN_OUTCOME; IO with the path of a loop device: the file has the new size, the
- * device does not.
+ * device does not. After IO from the step "sync session": as stop.
  */
 int32_t qubes_storage_volume_resize(qubes_storage_volume *volume, uint64_t size_bytes,
                                     uint32_t flags, qubes_storage_error **reterr);

@@ -243,6 +243,38 @@ BOOST_AUTO_TEST_CASE(a_session_whose_sync_failed_is_not_committed_by_trying_agai
   BOOST_TEST(read(kVid, ".img") == "two");
 }
 
+BOOST_AUTO_TEST_CASE(a_session_whose_sync_failed_in_a_resize_is_not_committed_either) {
+  auto volume = created(kVid);
+  volume->start();
+  write_session(kVid, "one");
+  fs->fail_next_file_sync(5);
+  BOOST_CHECK_THROW(volume->resize(1 << 20, false), Error);
+  check_refused(*this, Code::io, [&] { volume->stop(); });
+  check_refused(*this, Code::io, [&] { volume->resize(1 << 20, false); });
+  volume->discard();
+  session(*volume, "two");
+  BOOST_TEST(read(kVid, ".img") == "two");
+}
+
+BOOST_AUTO_TEST_CASE(a_resize_that_failed_for_want_of_space_is_synced_when_it_is_tried_again) {
+  auto volume = created(kVid);
+  volume->start();
+  fs->fail_next_file_sync(28);
+  BOOST_CHECK_THROW(volume->resize(1 << 20, false), Error);
+  take();
+  volume->resize(1 << 20, false);
+  BOOST_TEST(count_syncs(take()) == 2u);  // the size, and the name
+  volume->stop();
+  BOOST_TEST(volume->info().size_bytes.value() == 1u << 20);
+}
+
+// A process may have died after its own resize, and before that was durable.
+BOOST_AUTO_TEST_CASE(a_resize_to_the_size_that_it_has_is_durable) {
+  auto volume = created(kVid);
+  volume->resize(64 * 1024, false);
+  BOOST_TEST(count_syncs(take()) == 1u);
+}
+
 BOOST_AUTO_TEST_CASE(a_sync_that_failed_for_want_of_space_can_be_tried_again) {
   auto volume = created(kVid);
   volume->start();
