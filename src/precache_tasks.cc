@@ -18,9 +18,12 @@ FilePtr take_complete(Precaches& precaches, const Location& location, std::uint6
   return std::move(made->file);
 }
 
+// After the stop that asked for it there was no C. One that has come since may be all there is of an
+// origin that another program has made under that name, unless a P of a snapshot says otherwise.
 bool snapshot_precache_is_wanted(const Images& at, const FileStatus& source) {
   if (at.files.dirty || !at.files.revisions.empty()) return false;
-  return !at.files.precache_is_of_snapshot() || !at.files.clean->same_inode(source);
+  if (!at.files.clean) return true;
+  return at.files.precache_is_of_snapshot() && !at.files.clean->same_inode(source);
 }
 
 }  // namespace
