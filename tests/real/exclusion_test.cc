@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Many processes and many threads on one volume at once. Ten seconds, or what
 // QUBES_STORAGE_TEST_SECONDS says.
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <functional>
+#include <future>
 #include <random>
 #include <thread>
 
@@ -21,6 +23,7 @@
 #include "src/operation.h"
 #include "src/pool.h"
 #include "tests/support/files.h"
+#include "tests/support/forwarding_filesystem.h"
 #include "tests/support/loop_mount.h"
 
 namespace qubes::storage {
@@ -44,13 +47,13 @@ std::unique_ptr<Pool> open_pool(const std::string& path) {
   return std::make_unique<Pool>(config, real_filesystem(), Worker::Mode::thread);
 }
 
-std::shared_ptr<Volume> open_volume(Pool& pool) {
+std::shared_ptr<Volume> open_volume(Pool& pool, const char* vid = kVid) {
   VolumeConfig config;
   config.size_bytes = kBlock * kBlocks;
   config.rw = true;
   config.save_on_stop = true;
   config.revisions_to_keep = 2;
-  return pool.volume(kVid, config);
+  return pool.volume(vid, config);
 }
 
 // A pool with the volume in it; its path.
@@ -164,6 +167,64 @@ BOOST_AUTO_TEST_CASE(ten_threads_on_one_volume) {
   }
   for (const std::string& what : wrong) BOOST_TEST(what == "");
   check_whole(*pool, path);
+}
+
+// Holds up each clone until it is told to go on.
+class StalledFilesystem final : public ForwardingFilesystem {
+ public:
+  StalledFilesystem() : ForwardingFilesystem(real_filesystem()) {}
+
+  bool clone(File& source, File& target, const Progress& progress) override {
+    begun.set_value();
+    go_on.get_future().wait();
+    return ForwardingFilesystem::clone(source, target, progress);
+  }
+
+  std::promise<void> begun;
+  std::promise<void> go_on;
+};
+
+// The child opens a pool of its own while a thread of its parent is at work. It waits for that as
+// any other process does, and no longer.
+BOOST_AUTO_TEST_CASE(a_forked_child_waits_for_its_parent) {
+  ScratchDirectory scratch(test::mounted(FilesystemKind::xfs));
+  const std::string path = make_pool(scratch);
+  auto fs = std::make_shared<StalledFilesystem>();
+  PoolConfig config;
+  config.dir_path = path;
+  config.precache = false;
+  Pool pool(config, fs, Worker::Mode::thread);
+  auto volume = open_volume(pool);
+  volume->resize(kBlock * kBlocks * 2, false);  // so that there is no precache for the start
+  int ends[2];
+  BOOST_REQUIRE(pipe(ends) == 0);
+  std::thread parent([&] { volume->start(); });
+  fs->begun.get_future().wait();
+
+  for (const char* vid : {kVid, "appvms/work/other"}) {
+    const pid_t child = fork();
+    BOOST_REQUIRE(child >= 0);
+    if (child > 0) continue;
+    alarm(20);
+    auto own = open_pool(path);
+    try {
+      open_volume(*own, vid)->stop();
+    } catch (const Error&) {
+      // There is no other volume. It took the lock to see that.
+    }
+    _exit(write(ends[1], "x", 1) == 1 ? 0 : 1);
+  }
+  pollfd ended{ends[0], POLLIN, 0};
+  BOOST_TEST(poll(&ended, 1, 500) == 0, "a child did not wait");
+  fs->go_on.set_value();
+  parent.join();
+  for (int i = 0; i < 2; ++i) {
+    int status = 0;
+    wait(&status);
+    BOOST_TEST(status == 0, "a child waited for ever");
+  }
+  close(ends[0]);
+  close(ends[1]);
 }
 
 // Killed at a random moment, again and again; the survivors go on with what it left.
