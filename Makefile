@@ -7,6 +7,7 @@ PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
 PYTHONDIR ?= $(PREFIX)/lib/python3/dist-packages
 DESTDIR ?=
 BUILD ?= build
@@ -105,9 +106,9 @@ $(simulation_programs): $(BUILD)/tests/%: $(BUILD)/tests/simulation/%_main.o \
 test_programs := $(BUILD)/tests/unit-tests $(BUILD)/tests/real-tests
 
 check: deps ## build and run all tests (without root: in guests)
-	@$(MAKE) --no-print-directory -j$(JOBS) all $(test_programs) simulation crash-programs
+	@$(MAKE) --no-print-directory -j$(JOBS) all man $(test_programs) simulation crash-programs
 	@tests/run $(BUILD) unit crash simulation sim teeth faults random guest real api header command install \
-	  rust examples scenario python-static python
+	  rust examples scenario python-static python manual
 
 check-one: ## run one test: T=unit/SUITE/CASE or real/SUITE/CASE or command/NAME [SEED=N]
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(test_programs)
@@ -139,6 +140,7 @@ random: deps ## long random sequences of operations, crashes and faults: SEED=N
 
 include testvm/crash/crash.mk
 include tests/bench/bench.mk
+include scripts/reference/reference.mk
 
 asan: deps ## the tests under the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)-asan OPTIMIZE='-O1 -g' sanitized \
@@ -165,7 +167,7 @@ demo: deps ## a whole life of a volume on a real reflink filesystem, step by ste
 deps:
 	@scripts/install-deps test
 
-install: all $(BUILD)/installed/qubes-storage ## install under DESTDIR, PREFIX, LIBDIR
+install: all man $(BUILD)/installed/qubes-storage ## install under DESTDIR, PREFIX, LIBDIR, MANDIR
 	install -d $(DESTDIR)$(INCLUDEDIR)/qubes $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(BINDIR)
 	install -m 644 include/qubes/storage.h $(DESTDIR)$(INCLUDEDIR)/qubes/
 	install -m 755 $(library) $(DESTDIR)$(LIBDIR)/
@@ -175,6 +177,9 @@ install: all $(BUILD)/installed/qubes-storage ## install under DESTDIR, PREFIX, 
 	  -e 's|@VERSION@|$(VERSION)|' packaging/qubesstorage.pc.in \
 	  >$(DESTDIR)$(LIBDIR)/pkgconfig/qubesstorage.pc
 	install -m 755 $(BUILD)/installed/qubes-storage $(DESTDIR)$(BINDIR)/
+	install -d $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man3
+	install -m 644 $(BUILD)/man/man1/* $(DESTDIR)$(MANDIR)/man1/
+	install -m 644 $(BUILD)/man/man3/* $(DESTDIR)$(MANDIR)/man3/
 
 python_metadata = $(DESTDIR)$(PYTHONDIR)/qubesstorage-$(VERSION).dist-info
 
@@ -195,13 +200,15 @@ uninstall-python: ## remove what install-python put there
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(INCLUDEDIR)/qubes/storage.h $(DESTDIR)$(LIBDIR)/$(notdir $(library)) \
 	  $(DESTDIR)$(LIBDIR)/$(soname) $(DESTDIR)$(LIBDIR)/libqubesstorage.so \
-	  $(DESTDIR)$(LIBDIR)/pkgconfig/qubesstorage.pc $(DESTDIR)$(BINDIR)/$(notdir $(tool))
+	  $(DESTDIR)$(LIBDIR)/pkgconfig/qubesstorage.pc $(DESTDIR)$(BINDIR)/$(notdir $(tool)) \
+	  $(DESTDIR)$(MANDIR)/man1/qubes-storage.1 $(DESTDIR)$(MANDIR)/man3/libqubesstorage.3 \
+	  $(DESTDIR)$(MANDIR)/man3/qubes_storage_*.3
 
 clean: ## remove everything that was built
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan
 
 help: ## list the verbs
-	@sed -n 's|^\([a-z-]*\):.*## |  \1\t|p' Makefile testvm/crash/crash.mk tests/bench/bench.mk | expand -t 14
+	@sed -n 's|^\([a-z-]*\):.*## |  \1\t|p' Makefile $(filter %.mk,$(MAKEFILE_LIST)) | expand -t 14
 
 .PHONY: all simulation sim teeth faults random check check-one asan tsan sanitized lint demo deps install install-python uninstall uninstall-python clean help
 .DELETE_ON_ERROR:

@@ -53,7 +53,7 @@
  *             duplicated, strings copied. A job runs on a thread of the library, which blocks all
  *             signals, is started when it is needed and gone with the last handle of the pool.
  * Flags.      A `flags` argument without named bits must be 0.
- * Since.      Everything here is there since 0.1.0.
+ * Since.      Everything here is there since 0.1.0, unless it says "Since X.Y.Z".
  */
 #ifndef QUBES_STORAGE_H
 #define QUBES_STORAGE_H
@@ -67,7 +67,7 @@ extern "C" {
 
 /* ---- Codes --------------------------------------------------------------------------------- */
 
-#define QUBES_STORAGE_OK 0
+#define QUBES_STORAGE_OK 0                 /* it was done */
 #define QUBES_STORAGE_INVALID (-1)         /* an argument that can never be right */
 #define QUBES_STORAGE_NOT_FOUND (-2)       /* no such volume, image, revision, file */
 #define QUBES_STORAGE_EXISTS (-3)          /* it is there already */
@@ -87,10 +87,12 @@ extern "C" {
  * filesystem has been mended. */
 #define QUBES_STORAGE_UNKNOWN_OUTCOME (-16)
 
+/* Stands for a size or a usage that is not known. */
 #define QUBES_STORAGE_UNKNOWN UINT64_MAX
 
 /* ---- Handles ------------------------------------------------------------------------------- */
 
+/* All are opaque and counted: see Ownership. */
 typedef struct qubes_storage_error qubes_storage_error;
 typedef struct qubes_storage_pool_config qubes_storage_pool_config;
 typedef struct qubes_storage_pool qubes_storage_pool;
@@ -137,7 +139,7 @@ const char *qubes_storage_error_step(const qubes_storage_error *error);
 const char *qubes_storage_error_path(const qubes_storage_error *error);
 const char *qubes_storage_error_message(const qubes_storage_error *error);
 
-/* ---- Pools --------------------------------------------------------------------------------- */
+/* ---- Pools: configuration ------------------------------------------------------------------ */
 
 #define QUBES_STORAGE_POOL_REFLINK 0 /* image files, the pool that this library is about */
 #define QUBES_STORAGE_POOL_KERNELS 1 /* read-only: DIR/KERNEL/modules.img, the vid is KERNEL */
@@ -196,6 +198,8 @@ int32_t qubes_storage_pool_config_set_log(qubes_storage_pool_config *config, qub
 /* Allows one more PREFIX in vids: a single path component. */
 int32_t qubes_storage_pool_config_add_prefix(qubes_storage_pool_config *config, const char *prefix,
                                              qubes_storage_error **reterr);
+
+/* ---- Pools --------------------------------------------------------------------------------- */
 
 /*
  * Opens a pool. The disk is not touched: a pool whose directory is absent opens, and answers
@@ -281,6 +285,8 @@ int32_t qubes_storage_pool_volume(qubes_storage_pool *pool, const char *vid,
                                   const qubes_storage_volume_config *config,
                                   qubes_storage_volume **volume, qubes_storage_error **reterr);
 
+/* ---- Pools: information -------------------------------------------------------------------- */
+
 /* Pool information: an immutable snapshot. Strings are "" where unknown, or if `info` is NULL. */
 qubes_storage_pool_info *qubes_storage_pool_info_ref(qubes_storage_pool_info *info);
 void qubes_storage_pool_info_unref(qubes_storage_pool_info *info);
@@ -292,6 +298,7 @@ int32_t qubes_storage_pool_info_is_online(const qubes_storage_pool_info *info);
 /* Of the whole filesystem that the pool lies on. */
 uint64_t qubes_storage_pool_info_size_bytes(const qubes_storage_pool_info *info);
 uint64_t qubes_storage_pool_info_usage_bytes(const qubes_storage_pool_info *info);
+/* Which filesystem that is ("xfs"), where it is mounted, and the device below it. */
 const char *qubes_storage_pool_info_filesystem_type(const qubes_storage_pool_info *info);
 const char *qubes_storage_pool_info_mount_point(const qubes_storage_pool_info *info);
 const char *qubes_storage_pool_info_device(const qubes_storage_pool_info *info);
@@ -344,12 +351,14 @@ void qubes_storage_volume_config_unref(qubes_storage_volume_config *config);
  */
 int32_t qubes_storage_volume_config_set_size(qubes_storage_volume_config *config,
                                              uint64_t size_bytes, qubes_storage_error **reterr);
+/* Whether it may be resized. What a machine may do with its file is the caller's business. */
 int32_t qubes_storage_volume_config_set_rw(qubes_storage_volume_config *config, int32_t rw,
                                            qubes_storage_error **reterr);
+/* Whether stop commits the session. */
 int32_t qubes_storage_volume_config_set_save_on_stop(qubes_storage_volume_config *config,
                                                      int32_t save_on_stop,
                                                      qubes_storage_error **reterr);
-/* Needs a source. */
+/* Whether start begins from the source. Needs one. */
 int32_t qubes_storage_volume_config_set_snap_on_start(qubes_storage_volume_config *config,
                                                       int32_t snap_on_start,
                                                       qubes_storage_error **reterr);
@@ -605,7 +614,10 @@ int32_t qubes_storage_volume_get_revisions_async(qubes_storage_volume *volume,
                                                  qubes_storage_job **job,
                                                  qubes_storage_error **reterr);
 
-/* Errors: READ_ONLY (a kernels pool), INVALID (0 on an ephemeral volume). */
+/*
+ * See the setter of the configuration.
+ * Errors: READ_ONLY (a kernels pool), INVALID (0 on an ephemeral volume).
+ */
 int32_t qubes_storage_volume_set_rw(qubes_storage_volume *volume, int32_t rw,
                                     qubes_storage_error **reterr);
 
@@ -622,6 +634,8 @@ int32_t qubes_storage_volume_set_revisions_to_keep_async(qubes_storage_volume *v
                                                          qubes_storage_job **job,
                                                          qubes_storage_error **reterr);
 
+/* ---- Volumes: information ------------------------------------------------------------------ */
+
 /* Volume information: an immutable snapshot. If `info` is NULL: 0, or NULL. */
 qubes_storage_volume_info *qubes_storage_volume_info_ref(qubes_storage_volume_info *info);
 void qubes_storage_volume_info_unref(qubes_storage_volume_info *info);
@@ -634,6 +648,7 @@ uint64_t qubes_storage_volume_info_size_bytes(const qubes_storage_volume_info *i
  * is none.
  */
 uint64_t qubes_storage_volume_info_usage_bytes(const qubes_storage_volume_info *info);
+/* What the configuration says, or has been set since. */
 uint64_t qubes_storage_volume_info_nominal_size_bytes(const qubes_storage_volume_info *info);
 int32_t qubes_storage_volume_info_rw(const qubes_storage_volume_info *info);
 int32_t qubes_storage_volume_info_save_on_stop(const qubes_storage_volume_info *info);
@@ -662,6 +677,7 @@ uint64_t qubes_storage_revisions_number(const qubes_storage_revisions *revisions
  * nothing.
  */
 int64_t qubes_storage_revisions_created_ns(const qubes_storage_revisions *revisions, size_t index);
+/* Of the image, as it was committed. */
 uint64_t qubes_storage_revisions_size_bytes(const qubes_storage_revisions *revisions, size_t index);
 
 /* ---- Jobs ---------------------------------------------------------------------------------- */

@@ -21,12 +21,16 @@ make -s -C "$here" BUILD="$build" DESTDIR="$root" PREFIX=/usr LIBDIR=/usr/lib/he
 
 version=$(cat "$here/version")
 for file in usr/include/qubes/storage.h "usr/lib/here/libqubesstorage.so.$version" \
-  usr/lib/here/pkgconfig/qubesstorage.pc usr/bin/qubes-storage; do
+  usr/lib/here/pkgconfig/qubesstorage.pc usr/bin/qubes-storage usr/share/man/man1/qubes-storage.1 \
+  usr/share/man/man3/libqubesstorage.3; do
   check "$file is installed" test -f "$root/$file"
 done
 check "soname link" test "$(readlink "$root/usr/lib/here/libqubesstorage.so.0")" = "libqubesstorage.so.$version"
 check "development link" test "$(readlink "$root/usr/lib/here/libqubesstorage.so")" = libqubesstorage.so.0
-check "nothing else is installed" test "$(find "$root" -type f -o -type l | wc -l)" -eq 6
+check "nothing else is installed" test "$(find "$root" -type f -o -type l | grep -vc '/man/man3/')" -eq 7
+for function in qubes_storage_version qubes_storage_volume_stop_async; do
+  check "man finds $function" grep -q "$function" <(man -M "$root/usr/share/man" -P cat 3 "$function")
+done
 
 export PKG_CONFIG_PATH=$root/usr/lib/here/pkgconfig PKG_CONFIG_SYSROOT_DIR=$root
 check "pkg-config knows the version" test "$(pkg-config --modversion qubesstorage)" = "$version"

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The manual: pages and HTML made from the public header and the command's own help.
+
+reference_scripts := $(wildcard scripts/reference/*.py)
+man_pages := $(BUILD)/man/.made
+
+man: $(man_pages) ## the man pages, in build/man
+
+$(man_pages): $(reference_scripts) docs/manual/qubes-storage.1.in include/qubes/storage.h \
+  CHANGELOG.md version $(tool)
+	$(call say,MAN,$(BUILD)/man)
+	$(Q)scripts/reference/man3.py $(BUILD)/man/man3
+	$(Q)scripts/reference/man1.py $(tool) $(BUILD)/man/man1
+	@touch $@
+
+.PHONY: man
