@@ -106,9 +106,9 @@ $(simulation_programs): $(BUILD)/tests/%: $(BUILD)/tests/simulation/%_main.o \
 test_programs := $(BUILD)/tests/unit-tests $(BUILD)/tests/real-tests
 
 check: deps ## build and run all tests (without root: in guests)
-	@$(MAKE) --no-print-directory -j$(JOBS) all man $(test_programs) simulation crash-programs
+	@$(MAKE) --no-print-directory -j$(JOBS) all man html $(test_programs) simulation crash-programs
 	@tests/run $(BUILD) unit crash simulation sim teeth faults random guest real api header command install \
-	  rust examples scenario python-static python manual
+	  rust examples scenario python-static python manual html
 
 check-one: ## run one test: T=unit/SUITE/CASE or real/SUITE/CASE or command/NAME [SEED=N]
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(test_programs)

@@ -13,4 +13,15 @@ $(man_pages): $(reference_scripts) docs/manual/qubes-storage.1.in include/qubes/
 	$(Q)scripts/reference/man1.py $(tool) $(BUILD)/man/man1
 	@touch $@
 
-.PHONY: man
+# What doxygen brings to fold and search is left out: the pages run no script.
+html: $(BUILD)/html/.made ## the HTML reference, in build/html
+
+$(BUILD)/html/.made: $(reference_scripts) docs/Doxyfile docs/manual/header.html \
+  include/qubes/storage.h version
+	$(call say,HTML,$(BUILD)/html)
+	@rm -rf $(BUILD)/html
+	$(Q)BUILD=$(BUILD) VERSION=$(VERSION) doxygen docs/Doxyfile
+	@rm -f $(BUILD)/html/*.js
+	@touch $@
+
+.PHONY: man html
