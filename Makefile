@@ -108,7 +108,7 @@ test_programs := $(BUILD)/tests/unit-tests $(BUILD)/tests/real-tests
 check: deps ## build and run all tests (without root: in guests)
 	@$(MAKE) --no-print-directory -j$(JOBS) all man html $(test_programs) simulation crash-programs
 	@tests/run $(BUILD) unit crash simulation sim teeth faults random guest real api header command install \
-	  rust examples scenario python-static python manual html
+	  rust examples scenario python-static python manual html abi
 
 check-one: ## run one test: T=unit/SUITE/CASE or real/SUITE/CASE or command/NAME [SEED=N]
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(test_programs)
@@ -157,6 +157,13 @@ sanitized:
 lint: ## formatting, clang-tidy, and the rules of docs/HACKING.md
 	@scripts/install-deps lint
 	@scripts/lint
+
+abi: deps ## compare the ABI with that of the releases in abi/, and test the comparison
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@tests/run $(BUILD) abi abi-variants
+
+abi-keep: $(library) ## keep the ABI of this version in abi/, for a release
+	@scripts/abi keep $(library)
 
 # ---- Demonstration, installation ------------------------------------------------------------------
 
@@ -210,7 +217,7 @@ clean: ## remove everything that was built
 help: ## list the verbs
 	@sed -n 's|^\([a-z-]*\):.*## |  \1\t|p' Makefile $(filter %.mk,$(MAKEFILE_LIST)) | expand -t 14
 
-.PHONY: all simulation sim teeth faults random check check-one asan tsan sanitized lint demo deps install install-python uninstall uninstall-python clean help
+.PHONY: all abi abi-keep simulation sim teeth faults random check check-one asan tsan sanitized lint demo deps install install-python uninstall uninstall-python clean help
 .DELETE_ON_ERROR:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
