@@ -19,8 +19,8 @@ CC ?= gcc
 WARNINGS := -Wall -Wextra -Wshadow -Wpedantic -Werror
 OPTIMIZE ?= -O2 -g
 COMMON := $(OPTIMIZE) $(WARNINGS) -D_FILE_OFFSET_BITS=64 -D_GNU_SOURCE -DQUBES_STORAGE_VERSION_STRING=\"$(VERSION)\" -Iinclude -iquote . -MMD -MP $(SANITIZE)
-ALL_CXXFLAGS := $(COMMON) -std=c++20 $(CXXFLAGS)
-ALL_CFLAGS := $(COMMON) -std=c99 $(CFLAGS)
+ALL_CXXFLAGS := $(COMMON) -std=c++20 $(CPPFLAGS) $(CXXFLAGS)
+ALL_CFLAGS := $(COMMON) -std=c99 $(CPPFLAGS) $(CFLAGS)
 ALL_LDFLAGS := $(SANITIZE) $(LDFLAGS)
 LIBS := -lmount -lblkid
 
@@ -141,6 +141,7 @@ random: deps ## long random sequences of operations, crashes and faults: SEED=N
 include testvm/crash/crash.mk
 include tests/bench/bench.mk
 include scripts/reference/reference.mk
+include packaging/packages.mk
 
 asan: deps ## the tests under the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)-asan OPTIMIZE='-O1 -g' sanitized \

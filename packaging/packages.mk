@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The packages: included by the Makefile of the root.
+
+packages_dir := $(BUILD)/packages
+
+# Its output is long: it is shown if it fails.
+quietly = @mkdir -p $(packages_dir); \
+  if ! $(2) >$(packages_dir)/$(1).log 2>&1; then \
+    tail -n 60 $(packages_dir)/$(1).log; echo "failed: $(packages_dir)/$(1).log"; exit 1; \
+  fi
+
+deb: package-deps ## the Debian packages, in build/packages/deb
+	$(call quietly,deb,packaging/build-deb $(packages_dir)/deb)
+	@ls $(packages_dir)/deb/*.deb
+
+package-deps:
+	@scripts/install-deps packages
+
+.PHONY: deb package-deps
