@@ -13,7 +13,11 @@ deb: package-deps ## the Debian packages, in build/packages/deb
 	$(call quietly,deb,packaging/build-deb $(packages_dir)/deb)
 	@ls $(packages_dir)/deb/*.deb
 
+rpm: package-deps ## the RPM packages, in build/packages/rpm
+	$(call quietly,rpm,packaging/build-rpm $(packages_dir)/rpm)
+	@ls $(packages_dir)/rpm/RPMS/*/*.rpm
+
 package-deps:
 	@scripts/install-deps packages
 
-.PHONY: deb package-deps
+.PHONY: deb rpm package-deps
