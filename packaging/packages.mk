@@ -17,7 +17,11 @@ rpm: package-deps ## the RPM packages, in build/packages/rpm
 	$(call quietly,rpm,packaging/build-rpm $(packages_dir)/rpm)
 	@ls $(packages_dir)/rpm/RPMS/*/*.rpm
 
+# What they are and do: installed, used, upgraded and removed, in roots of their own. As root.
+check-packages: deb rpm ## tests of both, installed into fresh roots (tests/packages/suite)
+	@tests/packages/suite $(BUILD)
+
 package-deps:
 	@scripts/install-deps packages
 
-.PHONY: deb rpm package-deps
+.PHONY: deb rpm check-packages package-deps

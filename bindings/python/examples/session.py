@@ -1,6 +1,6 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The shortest useful program: `session.py DIRECTORY` runs one session of a virtual machine's disk."""
+"""The shortest useful program: `python3 session.py DIRECTORY` runs one session of a virtual
+machine's disk."""
 import sys
 
 from qubesstorage import Pool, StorageError
