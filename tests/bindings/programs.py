@@ -9,10 +9,12 @@ import re
 import shutil
 import subprocess
 
-CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+from installed import CHECKOUT, LIBRARY, PACKAGE, install
+
 RUST = os.path.join(CHECKOUT, "bindings/rust")
 EXAMPLES = os.path.join(CHECKOUT, "docs/examples")
-LIBRARIES = "usr/lib/here"
+# Set where what was compiled before is to be run.
+COMPILED = "QUBES_STORAGE_TEST_COMPILED"
 STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
 
 
@@ -53,23 +55,22 @@ class Programs:
 
     def environment(self):
         """Of a program that runs."""
-        return {**os.environ, "LD_LIBRARY_PATH": os.path.join(self.root, LIBRARIES),
+        return {**os.environ, "LD_LIBRARY_PATH": self.root + LIBRARY,
+                "PYTHONPATH": self.root + PACKAGE, "PYTHONDONTWRITEBYTECODE": "1",
                 "RUST_BACKTRACE": "0"}
 
     # ---- Compiling ------------------------------------------------------------------------------
 
     def begin(self):
         """The installed copy, new; and no program of before."""
-        for path in (self.root, self.directory):
-            shutil.rmtree(path, ignore_errors=True)
+        install(self.build, self.root)
+        shutil.rmtree(self.directory, ignore_errors=True)
         os.makedirs(self.directory)
-        call(["make", "-s", "-C", CHECKOUT, f"BUILD={self.build}", f"DESTDIR={self.root}",
-              "PREFIX=/usr", "LIBDIR=/" + LIBRARIES, "install"])
 
     def installed(self):
         """The environment of a compiler: it finds the installed copy, by pkg-config."""
         return {**self.environment(), "PKG_CONFIG_SYSROOT_DIR": self.root,
-                "PKG_CONFIG_PATH": os.path.join(self.root, LIBRARIES, "pkgconfig")}
+                "PKG_CONFIG_PATH": self.root + LIBRARY + "/pkgconfig"}
 
     def compile_c(self, source, name):
         flags = call(["pkg-config", "--cflags", "--libs", "qubesstorage"], env=self.installed())
@@ -148,6 +149,11 @@ def compile_scenario(build):
     here = os.path.dirname(os.path.realpath(__file__))
     programs.compile_c(os.path.join(here, "scenario.c"), "c")
     programs.compile_rust_program(os.path.join(here, "scenario.rs"), "rust")
+
+
+def compile_python(build):
+    """Nothing but the installed copy."""
+    Programs(build, "python").begin()
 
 
 COMPILE = {"rust": compile_rust, "examples": compile_examples, "scenario": compile_scenario}

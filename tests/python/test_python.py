@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Tests an installed copy of the Python package, as root, on XFS and Btrfs in loop devices.
 
-usage: tests/python/test_python.py BUILD_DIR [-t NAME] [-l]
+usage: tests/python/test_python.py BUILD_DIR [-t NAME] [-l] [--compile]
 NAME is a test as it is printed (xfs/files_sync), or without the filesystem, or a pattern of either.
-It installs into BUILD_DIR/python-root; where there is no make (in a guest), what is there is used.
+--compile only installs the copy, and needs no root. With QUBES_STORAGE_TEST_COMPILED=1, the copy of
+before is tested.
 """
 import argparse
 import os
@@ -13,12 +14,12 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CHECKOUT = os.path.dirname(os.path.dirname(HERE))
-sys.path[:0] = [HERE, os.path.join(CHECKOUT, "tests", "cli")]
+sys.path[:0] = [HERE, *(os.path.join(CHECKOUT, "tests", name) for name in ("cli", "bindings"))]
 sys.dont_write_bytecode = True
 
 import harness  # noqa: E402  pylint: disable=wrong-import-position
+import programs  # noqa: E402  pylint: disable=wrong-import-position
 import runner  # noqa: E402  pylint: disable=wrong-import-position
-from installed import LIBRARY, PACKAGE, install  # noqa: E402  pylint: disable=wrong-import-position
 
 
 def parse_arguments():
@@ -26,6 +27,7 @@ def parse_arguments():
     parser.add_argument("build", metavar="BUILD_DIR")
     parser.add_argument("-t", metavar="NAME", default="*", help="only these tests")
     parser.add_argument("-l", action="store_true", help="list the tests")
+    parser.add_argument("--compile", action="store_true", help="only install what is tested")
     return parser.parse_args()
 
 
@@ -36,17 +38,17 @@ def prepare(build):
     if os.geteuid() != 0 or not shutil.which("unshare"):
         print("these tests mount filesystems: run them as root")
         sys.exit(1)
-    root = os.path.join(os.path.abspath(build), "python-root")
-    if shutil.which("make"):
-        install(build, root)
-    os.environ["LD_LIBRARY_PATH"] = root + LIBRARY
-    os.environ["PYTHONPATH"] = root + PACKAGE
-    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    if not os.environ.get(programs.COMPILED):
+        programs.compile_python(build)
+    os.environ.update(programs.Programs(build, "python").environment())
     harness.enter_namespace()
 
 
 def main():
     arguments = parse_arguments()
+    if arguments.compile:
+        programs.compile_python(arguments.build)
+        return 0
     prepare(arguments.build)
     runner.end_on_signals()
     import cases  # pylint: disable=import-outside-toplevel  # needs what prepare() has made

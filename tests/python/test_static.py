@@ -16,6 +16,7 @@ import tempfile
 import zipfile
 
 sys.dont_write_bytecode = True
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../bindings"))
 from installed import CHECKOUT, LIBRARY, PACKAGE, install  # noqa: E402
 
 SOURCE = os.path.join(CHECKOUT, "bindings", "python")
@@ -135,9 +136,9 @@ def run(*command, **options):
 
 
 def mypy(*arguments, **options):
-    with tempfile.TemporaryDirectory() as cache:
-        return run(SYSTEM_PYTHON, "-m", "mypy", "--strict", "--cache-dir", cache, *arguments,
-                   **options)
+    cache = os.path.join(os.path.abspath(sys.argv[1]), "mypy-cache")
+    return run(SYSTEM_PYTHON, "-m", "mypy", "--strict", "--cache-dir", cache, *arguments,
+               **options)
 
 
 def types_hold(_package, _header):
