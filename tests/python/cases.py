@@ -9,6 +9,7 @@ import cases_driver  # noqa: F401  pylint: disable=unused-import
 import cases_errors  # noqa: F401  pylint: disable=unused-import
 import cases_life  # noqa: F401  pylint: disable=unused-import
 import cases_misuse  # noqa: F401  pylint: disable=unused-import
+import cases_readme  # noqa: F401  pylint: disable=unused-import
 from place import Place
 
 

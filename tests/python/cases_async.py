@@ -15,17 +15,17 @@ from place import CHECKOUT, MIB, Place, claim, descriptors, equal, raises, rest_
 sys.path.append(os.path.join(CHECKOUT, "tests", "bench"))
 from disks import make_fragmented  # noqa: E402  pylint: disable=wrong-import-position
 
-EXTENTS = 100_000
+EXTENTS, FEWER_EXTENTS = 100_000, 20_000
 BIG = "appvms/big/private"
-STALL_SECONDS = 0.020
+STALL_SECONDS, ROUNDS_MAX = 0.020, 20
 # Where the processor is emulated, twenty milliseconds are nothing.
 SLOWNESS = float(os.environ.get("QUBES_STORAGE_TEST_SLOWNESS", "1"))
 
 
 class FragmentedPlace(Place):
-    """A pool with a volume whose image has 100,000 extents, so that its clone takes a while."""
+    """A pool with a volume whose image has so many extents that its clone takes a while."""
 
-    def __init__(self, place, extents=EXTENTS):
+    def __init__(self, place, extents):
         self.own_mount = type(place.mount)(place.mount.kind, 2560 * MIB)
         super().__init__(self.own_mount)
         self.big = self.origin(BIG, size=2048 * MIB, create=False)
@@ -37,35 +37,26 @@ class FragmentedPlace(Place):
 
     def __exit__(self, *_):
         self.big.close()
-        self.close()
-        self.own_mount.close()
+        self.pool.close()
+        self.own_mount.close()  # with all files: to remove them one by one takes seconds
 
     def names(self):
         return sorted(os.listdir(os.path.dirname(self.path("", BIG))))
 
 
-def run_queue_delay():
-    """For how long this thread was ready and had no processor, in seconds."""
-    with open("/proc/thread-self/schedstat", encoding="ascii") as file:
-        return int(file.read().split()[1]) / 1e9
-
-
 class Heartbeat:
-    """The longest time for which the loop did not come round; and without the time for which
-    other programs had the processor."""
+    """The longest time for which the loop did not come round."""
 
     def __init__(self):
-        self.longest = self.longest_own = 0.0
+        self.longest = 0.0
         self._loop = asyncio.get_running_loop()
-        self._last, self._delay = time.monotonic(), run_queue_delay()
+        self._last = time.monotonic()
         self._handle = self._loop.call_later(0.001, self._beat)
 
     def _beat(self):
-        now, delay = time.monotonic(), run_queue_delay()
-        late = now - self._last - 0.001
-        self.longest = max(self.longest, late)
-        self.longest_own = max(self.longest_own, late - (delay - self._delay))
-        self._last, self._delay = now, delay
+        now = time.monotonic()
+        self.longest = max(self.longest, now - self._last - 0.001)
+        self._last = now
         self._handle = self._loop.call_later(0.001, self._beat)
 
     async def end(self):
@@ -74,8 +65,8 @@ class Heartbeat:
 
 
 async def start_all(big, volumes):
-    """Starts the volumes while the large one is cloned for a second. What the heart said, and how
-    long the starts took."""
+    """Starts the volumes while the large one is cloned. The longest stall, and how long the starts
+    took, in seconds."""
     heart = Heartbeat()
     clone = asyncio.ensure_future(big.start_async())
     await asyncio.sleep(0.02)
@@ -85,45 +76,40 @@ async def start_all(big, volumes):
     seconds = time.monotonic() - begun
     equal(threading.active_count(), 1, "threads of Python's")
     claim(not clone.done(), "the clone ended before the volumes were started")
-    await asyncio.wait([clone], timeout=1 - seconds)
+    await heart.end()
     clone.cancel()
     await asyncio.wait([clone])
+    return heart.longest, seconds
+
+
+async def block():
+    """A loop that is blocked, as by a call that is not awaited."""
+    heart = Heartbeat()
+    await asyncio.sleep(0.01)
+    time.sleep(2 * STALL_SECONDS)
     await heart.end()
-    return heart, seconds
+    return heart.longest
 
 
 @test()
 def fifty_starts_do_not_stall_the_loop(place):
-    with FragmentedPlace(place) as big_place:
+    claim(asyncio.run(block()) > STALL_SECONDS, "the meter does not see what blocks the loop")
+    with FragmentedPlace(place, EXTENTS) as big_place:
         volumes = [big_place.origin(f"appvms/vm{number}/private", size=64 * MIB)
                    for number in range(50)]
         big_place.pool.drain()
         limit, found = STALL_SECONDS * SLOWNESS, []
-        # On a machine that is busy any loop is late now and then. What blocks it does so each time,
-        # and shows in the own time at once.
-        while not found or (min(found) >= limit and len(found) < 10):
-            heart, seconds = asyncio.run(start_all(big_place.big, volumes))
+        # On a machine that is busy any loop is late now and then; what blocks the loop blocks it
+        # each time. So the best of some rounds counts.
+        while not found or (min(found) >= limit and len(found) < ROUNDS_MAX):
+            stall, seconds = asyncio.run(start_all(big_place.big, volumes))
             print(f"       {place.mount.kind}: 50 starts took {seconds * 1000:.0f} ms, the longest "
-                  f"stall {heart.longest * 1000:.1f} ms, own {heart.longest_own * 1000:.1f} ms")
-            claim(heart.longest_own < limit, "something blocks the loop")
+                  f"stall {stall * 1000:.1f} ms")
             claim(all(volume.is_dirty() for volume in volumes), "not started")
-            found.append(heart.longest)
+            found.append(stall)
             for volume in [*volumes, big_place.big]:
                 volume.discard()
-            big_place.pool.drain()
-            if os.path.exists(big_place.path("-precache.img", BIG)):
-                os.unlink(big_place.path("-precache.img", BIG))
         claim(min(found) < limit, f"the loop stalled for {found} s")
-
-        async def block():
-            heart = Heartbeat()
-            await asyncio.sleep(0.01)
-            big_place.big.start()
-            await heart.end()
-            return heart
-
-        heart = asyncio.run(block())
-        claim(heart.longest_own > STALL_SECONDS, "the meter does not see what blocks the loop")
 
 
 async def cancelled(task, after):
@@ -142,7 +128,7 @@ async def cancelled(task, after):
 
 @test()
 def a_cancelled_start_leaves_nothing(place):
-    with FragmentedPlace(place) as big_place:
+    with FragmentedPlace(place, FEWER_EXTENTS) as big_place:
         before = big_place.names()
         open_before = descriptors()
 
@@ -294,7 +280,7 @@ def a_late_cancellation_changes_nothing(place):
 @test("xfs")
 def loops_that_end_in_the_middle(place):
     """Their tasks are thrown away: the operation is ended, without anybody to wait for it."""
-    with FragmentedPlace(place, 20_000) as big_place:
+    with FragmentedPlace(place, FEWER_EXTENTS) as big_place:
         before = descriptors()
         loop = asyncio.new_event_loop()
         loop.set_exception_handler(lambda *_: None)

@@ -21,8 +21,12 @@ def wait(coroutine):
 
 
 def fails(coroutine, *words):
+    return fails_at_once(lambda: wait(coroutine), *words)
+
+
+def fails_at_once(call, *words):
     """As the daemon expects it: its own exception, which is an OSError, too."""
-    error = raises(DriverError, wait, coroutine)
+    error = raises(DriverError, call)
     claim(isinstance(error, StoragePoolException) and isinstance(error, OSError), repr(error))
     for word in words:
         claim(word in str(error), f"{word!r} is not in {error}")
@@ -216,7 +220,7 @@ def outdated_snapshots(place):
 
 @test()
 def revisions_and_revert(place):
-    daemon = Daemon(place, revisions_to_keep=2).created()
+    daemon = Daemon(place, revisions_to_keep="2").created()  # the Admin API has strings
     equal(daemon.origin.revisions_to_keep, 2, "that of the pool")
     os.utime(daemon.path(".img"), (0, 1700000000))
     for text in (b"one..", b"two..", b"three"):
@@ -238,9 +242,16 @@ def revisions_and_revert(place):
     session(fresh.origin, b"first")
     wait(fresh.origin.revert())
     equal([content(fresh.path(".img")), fresh.origin.usage], [bytes(5), 0], "the empty first state")
+    before = fresh.origin.revisions
+    wait(fresh.origin.start())
+    wait(fresh.origin.stop())
+    equal(fresh.origin.revisions, before, "a session that changed nothing is no revision")
+    with open(fresh.path(".img.one@2024-01-01T00:00:00Z"), "wb"):
+        equal(fresh.origin.revisions, before, "a file that is nothing of ours")
     fresh.origin.revisions_to_keep = 0
     session(fresh.origin, b"again")
     equal(fresh.origin.revisions, {}, "keeps none")
+    claim(os.path.exists(fresh.path(".img.one@2024-01-01T00:00:00Z")), "the foreign file is gone")
 
 
 @test()
@@ -411,7 +422,14 @@ def create_and_remove(place):
 def snapshots_disabled(place):
     daemon = Daemon(place).created()
     session(daemon.origin, b"one..")
-    daemon.origin.revisions_to_keep = -1
+
+    def disable():
+        daemon.origin.revisions_to_keep = -1
+
+    wait(daemon.origin.start())
+    fails_at_once(disable)
+    wait(daemon.origin.stop())
+    disable()
     claim(daemon.origin.snapshots_disabled, "snapshots_disabled")
     path = wait(daemon.origin.export())
     fails(daemon.origin.start())  # it would write to what is being exported
@@ -425,7 +443,7 @@ def snapshots_disabled(place):
     def enable():
         daemon.origin.revisions_to_keep = 1
 
-    claim(isinstance(raises(DriverError, enable).__cause__, DirtyError), "enabled while it runs")
+    claim(isinstance(fails_at_once(enable).__cause__, DirtyError), "enabled while it runs")
     equal(daemon.origin.revisions_to_keep, -1, "as before")
     write(daemon.origin, b"two..")
     wait(daemon.origin.stop())
