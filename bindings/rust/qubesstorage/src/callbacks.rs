@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::ffi::CStr;
 use std::fmt;
+use std::mem;
 use std::ops::ControlFlow;
 use std::os::raw::{c_char, c_void};
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
@@ -105,6 +106,13 @@ unsafe extern "C" fn log_to<F: Fn(LogLevel, &str) + Sync>(
         sys::QUBES_STORAGE_LOG_WARNING => LogLevel::Warning,
         _ => LogLevel::Info,
     };
-    // There is nobody to whom a panic could go on. The hook for panics has told of it.
-    let _ = catch_unwind(AssertUnwindSafe(|| listener(level, &message.to_string_lossy())));
+    contain(|| listener(level, &message.to_string_lossy()));
+}
+
+/// Calls what may panic where there is nobody to whom that could go on. The hook for panics has
+/// told of it. What was thrown is forgotten: it could panic again when it is dropped.
+pub(crate) fn contain(call: impl FnOnce()) {
+    if let Err(thrown) = catch_unwind(AssertUnwindSafe(call)) {
+        mem::forget(thrown);
+    }
 }

@@ -6,10 +6,11 @@ use std::mem;
 use std::os::raw::{c_int, c_short, c_ulong};
 use std::os::unix::io::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::thread;
+
+use crate::callbacks::contain;
 
 struct Awaited {
     id: u64,
@@ -111,7 +112,7 @@ fn run(listening: &UnixStream) {
         let ready = ids.iter().enumerate().filter(|(index, _)| is_ready(*index));
         for waker in take_wakers(ready.map(|(_, id)| *id)) {
             // Whoever panics there must not keep the others from being woken.
-            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            contain(|| waker.wake());
         }
     }
 }

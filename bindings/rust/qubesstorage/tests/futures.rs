@@ -42,11 +42,6 @@ fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-fn endless(volume: &Volume) -> (Job<()>, UnixStream) {
-    let (writing, reading) = UnixStream::pair().unwrap();
-    (volume.import_fd_async(reading, None).unwrap(), writing)
-}
-
 #[derive(Default)]
 struct Count(AtomicUsize);
 
@@ -142,11 +137,13 @@ fn who_awaits_no_more_is_done_otherwise() {
     wait_until("the thread is gone", || own_threads().is_empty());
 }
 
-struct Panics;
+#[derive(Default)]
+struct Panics(Count);
 
 impl Wake for Panics {
     fn wake(self: Arc<Self>) {
-        panic!("a waker that panics keeps nobody from being woken");
+        self.0 .0.fetch_add(1, Ordering::SeqCst);
+        std::panic::panic_any(PanicsAgain);
     }
 }
 
@@ -157,10 +154,11 @@ fn a_waker_that_panics_keeps_nobody_from_being_woken() {
     let pool = place.pool();
     let (mut first, first_end) = endless(&origin(&pool, "appvms/a/private"));
     let (mut second, second_end) = endless(&origin(&pool, "appvms/b/private"));
-    let count = Arc::new(Count::default());
-    assert!(poll_with(&mut first, &Waker::from(Arc::new(Panics))).is_pending());
+    let (panics, count) = (Arc::new(Panics::default()), Arc::new(Count::default()));
+    assert!(poll_with(&mut first, &Waker::from(panics.clone())).is_pending());
     assert!(poll_with(&mut second, &Waker::from(count.clone())).is_pending());
     drop(first_end);
+    wait_until("the first is woken", || panics.0.get() == 1);
     first.wait().unwrap();
     drop(second_end);
     wait_until("it is woken", || count.get() == 1);

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::os::raw::{c_int, c_short, c_ulong};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::os::unix::io::{AsFd, AsRawFd};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use qubesstorage::{Code, Error, Pool, Volume, VolumeOptions};
+use qubesstorage::{Code, Error, Job, Pool, Volume, VolumeOptions};
 
 pub const MIB: u64 = 1 << 20;
 pub const PRIVATE: &str = "appvms/work/private";
@@ -133,6 +134,21 @@ pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
     while !condition() {
         assert!(Instant::now() < end, "waited too long until {}", what);
         thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A job that does not end by itself: an import from a stream that its other end keeps open.
+pub fn endless(volume: &Volume) -> (Job<()>, UnixStream) {
+    let (writing, reading) = UnixStream::pair().unwrap();
+    (volume.import_fd_async(reading, None).unwrap(), writing)
+}
+
+/// What a callback may throw at worst.
+pub struct PanicsAgain;
+
+impl Drop for PanicsAgain {
+    fn drop(&mut self) {
+        panic!("what was thrown panics when it is dropped");
     }
 }
 
