@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Runs tests of harness.TESTS, each in a place of its own; what each needs is mounted once."""
+import argparse
 import fnmatch
 import os
 import signal
@@ -8,6 +9,15 @@ import time
 import traceback
 
 import harness
+
+
+def make_parser(what):
+    """Of the arguments that choose tests."""
+    parser = argparse.ArgumentParser(description=f"Tests {what}.")
+    parser.add_argument("build", metavar="BUILD_DIR")
+    parser.add_argument("-t", metavar="NAME", default="*", help="only these tests")
+    parser.add_argument("-l", action="store_true", help="list the tests")
+    return parser
 
 
 def is_selected(name, pattern):

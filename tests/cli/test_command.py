@@ -5,7 +5,6 @@
 usage: tests/cli/test_command.py BUILD_DIR [-t NAME]
 NAME is a test as it is printed (xfs/start), or without the filesystem, or a pattern of either.
 """
-import argparse
 import os
 import shutil
 import subprocess
@@ -21,16 +20,8 @@ import cases_lives  # noqa: F401  pylint: disable=unused-import
 import cases_usage  # noqa: F401  pylint: disable=unused-import
 
 
-def parse_arguments():
-    parser = argparse.ArgumentParser(description="Tests the command qubes-storage.")
-    parser.add_argument("build", metavar="BUILD_DIR")
-    parser.add_argument("-t", metavar="NAME", default="*", help="only these tests")
-    parser.add_argument("-l", action="store_true", help="list the tests")
-    return parser.parse_args()
-
-
 def main():
-    arguments = parse_arguments()
+    arguments = runner.make_parser("the command qubes-storage").parse_args()
     tests = [test for test in harness.TESTS if runner.is_selected(test[0], arguments.t)]
     if arguments.l or not tests:
         print("\n".join(name for name, _, _ in harness.TESTS))

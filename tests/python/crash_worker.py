@@ -9,7 +9,7 @@ import random
 import sys
 
 import qubesstorage
-from cases_crash import KEEP, OTHER, PRIVATE, ROOT, SIZE, TEMPLATE, fill
+from cases_crash import FRESH, IN_PLACE, KEEP, OTHER, PRIVATE, ROOT, SIZE, TEMPLATE, fill
 
 
 def say(*words):
@@ -25,6 +25,8 @@ class Worker:
                                   revisions_to_keep=KEEP)
         self.other = pool.volume(OTHER, size=SIZE, save_on_stop=True, rw=True)
         self.root = pool.volume(ROOT, size=SIZE, rw=True, snap_on_start=True, source=TEMPLATE)
+        self.fresh = pool.volume(FRESH, size=SIZE, save_on_stop=True, rw=True)
+        self.in_place = pool.volume(IN_PLACE, size=SIZE, save_on_stop=True, rw=True)
         self.pool, self.number, self.chance = pool, number, chance
 
     def new_state(self, path):
@@ -55,6 +57,15 @@ class Worker:
         say("commit", self.number)
         await self.volume.import_volume_async(self.other)
         self.answered()
+
+    async def import_fd(self):
+        with open(os.path.join(self.pool.dir_path, "image"), "w+b") as file:
+            file.truncate(SIZE)
+            self.new_state(file.name)
+            await self.volume.import_fd_async(file)
+            self.answered()
+            say("export")
+            await self.volume.export_to_async(file)
 
     async def revert(self):
         await self.volume.start_async()
@@ -88,9 +99,25 @@ class Worker:
                              self.volume.prune_async(KEEP))
         await self.root.stop_async()
 
+    async def life(self):
+        say("life")
+        await self.fresh.create_async()
+        await self.fresh.start_async()
+        await self.fresh.stop_async()
+        await self.fresh.remove_async()
+
+    async def without_snapshots(self):
+        say("without-snapshots")
+        await self.in_place.set_revisions_to_keep_async(-1)
+        await self.in_place.start_async()
+        fill(self.in_place.path, 1, 4096)  # one block: what is written in place may be torn
+        await self.in_place.stop_async()
+        await self.in_place.set_revisions_to_keep_async(1)
+
     async def run(self):
-        operations = [self.session, self.import_data, self.import_volume, self.revert, self.resize,
-                      self.discard, self.others]
+        operations = [self.session, self.import_data, self.import_volume, self.import_fd,
+                      self.revert, self.resize, self.discard, self.others, self.life,
+                      self.without_snapshots]
         while True:
             await self.chance.choice(operations)()
 

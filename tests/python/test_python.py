@@ -7,7 +7,6 @@ NAME is a test as it is printed (xfs/files_sync), or without the filesystem, or 
 --compile only installs the copy, and needs no root. With QUBES_STORAGE_TEST_COMPILED=1, the copy of
 before is tested.
 """
-import argparse
 import os
 import shutil
 import sys
@@ -23,10 +22,7 @@ import runner  # noqa: E402  pylint: disable=wrong-import-position
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(description="Tests the Python package.")
-    parser.add_argument("build", metavar="BUILD_DIR")
-    parser.add_argument("-t", metavar="NAME", default="*", help="only these tests")
-    parser.add_argument("-l", action="store_true", help="list the tests")
+    parser = runner.make_parser("the Python package")
     parser.add_argument("--compile", action="store_true", help="only install what is tested")
     return parser.parse_args()
 

@@ -7,6 +7,7 @@ usage: tests/python/test_static.py BUILD_DIR
 """
 import configparser
 import ctypes
+import inspect
 import os
 import re
 import shutil
@@ -90,6 +91,27 @@ def declarations_are_those_of_the_header(package, header):
     wrong = [f"{name}: {found[name]}, not {types}" for name, types in wanted.items()
              if tuple(found[name]) != types]
     assert not wrong, "\n".join(wrong)
+
+
+# Where Python has another word, or a property beside it.
+RENAMED = {"pool_list": "volumes", "volume_get_revisions": "list_revisions"}
+
+
+def each_operation_is_a_method_and_a_coroutine(package, header):
+    """Of the header's own list: what has a twin there has one here."""
+    twins = {name for name in header.functions() if name.endswith("_async")}
+    for name in sorted(name[:-len("_async")] for name in twins):
+        owner, _, verb = name.partition("_")
+        verb = RENAMED.get(name, verb.replace("get_", "", 1))
+        owner = {"pool": package.Pool, "volume": package.Volume}.get(owner)
+        if owner is None:
+            owner, verb = package, name
+        plain, twin = getattr(owner, verb, None), getattr(owner, verb + "_async", None)
+        assert inspect.isfunction(plain) and not inspect.iscoroutinefunction(plain), name
+        assert inspect.iscoroutinefunction(twin), name
+        asked, answered = inspect.signature(plain), inspect.signature(twin)
+        assert asked == answered, f"{name}: {asked}, {answered}"
+    assert len(twins) > 25, len(twins)
 
 
 def handles_and_callbacks_are_those_of_the_header(package, header):
@@ -221,7 +243,8 @@ def no_library_is_told(package, _header):
     assert package._ffi.SONAME == "libqubesstorage.so.0"
 
 
-TESTS = (declarations_are_those_of_the_header, handles_and_callbacks_are_those_of_the_header,
+TESTS = (declarations_are_those_of_the_header, each_operation_is_a_method_and_a_coroutine,
+         handles_and_callbacks_are_those_of_the_header,
          constants_are_those_of_the_header, a_drift_is_noticed, types_hold, users_have_types,
          setuptools_makes_what_is_installed, uninstall_leaves_nothing, no_library_is_told)
 

@@ -81,7 +81,8 @@ class Volume:
         self.snap_on_start = snap_on_start
         self.source = source
         self.vid = vid
-        self._lock = asyncio.Lock()
+        # Made in the loop: that of Python 3.9 wants one.
+        self._lock: Optional[asyncio.Lock] = None
 
     @staticmethod
     def locked(method: Method) -> Method:
@@ -89,6 +90,7 @@ class Volume:
 
         @functools.wraps(method)
         async def wrapper(self: "Volume", *args: Any, **kwargs: Any) -> Any:
+            self._lock = self._lock or asyncio.Lock()
             async with self._lock:
                 return await method(self, *args, **kwargs)
 
