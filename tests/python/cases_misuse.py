@@ -122,7 +122,8 @@ def _misuse(volume, pool, other):
 def a_child_that_ends_as_programs_do(place):
     """Through the finalizers of Python, which drop the handles of the parent."""
     done = run_python("""
-        import asyncio, os, sys, qubesstorage
+        import asyncio, os, sys, warnings, qubesstorage
+        warnings.simplefilter("ignore")  # Python 3.12 warns of any fork beside threads
         pool = qubesstorage.Pool(sys.argv[1])
         volume = pool.volume("appvms/work/private", save_on_stop=True, size=1 << 20)
         asyncio.run(volume.create_async())
