@@ -7,6 +7,7 @@ import inspect
 import os
 import types
 
+import qubes.exc
 import qubes.storage
 from qubes.storage import StoragePoolException
 from harness import test
@@ -475,3 +476,56 @@ def properties_for_the_daemon(place):
     raises(StoragePoolException, lambda: daemon.volume("work", "x", snap_on_start=True))
     claim(isinstance(raises(DriverError, daemon.volume, "work", "private-dirty"),
                      StoragePoolException), "a name that is another volume's")
+
+
+@test("xfs")
+def as_the_admin_api_calls_it(place):
+    """The calls that reach a driver (peers.md, A3), one after the other."""
+    daemon = Daemon(place, revisions_to_keep="2").created()
+    volume, pool = daemon.origin, daemon.pool
+    # admin.vm.volume.Info shows these as text, ListSnapshots goes by the time.
+    shown = {name: str(getattr(volume, name)) for name in (
+        "pool", "vid", "size", "usage", "rw", "source", "path", "save_on_stop", "snap_on_start",
+        "revisions_to_keep", "ephemeral")}
+    equal([shown["pool"], shown["size"], shown["source"], shown["revisions_to_keep"]],
+          ["pool", str(16 * MIB), "None", "2"], "Info")
+    session(volume, b"data.")
+    revision, = sorted(volume.revisions, key=volume.revisions.get)
+    wait(volume.revert(revision))  # Revert
+    equal(content(daemon.path(".img")), bytes(5), "reverted")
+    session(volume, b"mine.")
+    # Clear, which does not ask whether the machine runs.
+    wait(volume.start())
+    fails(volume.import_data(volume.size))
+    wait(volume.stop())
+    wait(volume.import_data(volume.size))
+    wait(volume.import_data_end(success=True))
+    equal([content(daemon.path(".img")), volume.size], [bytes(5), 16 * MIB], "cleared")
+    wait(volume.revert())
+    equal(content(daemon.path(".img")), b"mine.", "what was cleared is a revision")
+    wait(daemon.template.import_volume(volume))  # CloneTo
+    equal(content(daemon.path(".img", daemon.template.vid)), b"mine.", "cloned")
+    volume.rw = False  # Set.rw, Set.ephemeral, Set.revisions_to_keep
+    equal([volume.block_device().rw, volume.config["rw"]], [False, False], "rw")
+    daemon.volatile.ephemeral = True
+    equal([daemon.volatile.config["ephemeral"], daemon.volatile.size], [True, 16 * MIB], "ephemeral")
+    raises(qubes.exc.QubesValueError, setattr, volume, "ephemeral", True)
+    pool.revisions_to_keep, pool.ephemeral_volatile = 5, True  # the same of the pool
+    equal([daemon.volume("new", "private", save_on_stop=True).revisions_to_keep,
+           daemon.volume("new", "volatile").ephemeral, volume.revisions_to_keep], [5, True, 2],
+          "of the pool")
+    # A backup reads the path while the machine runs.
+    wait(volume.start())
+    write(volume, b"later")
+    path = wait(volume.export())
+    equal(content(path), b"mine.", "exported")
+    wait(volume.export_end(path))
+    # The daemon dies, and stops whatever does not run when it begins anew.
+    again = Daemon(place)
+    for each in again.pool.list_volumes():
+        wait(each.stop())
+    equal([content(again.path(".img")), again.origin.is_dirty()], [b"later", False], "after that")
+    for each in again.pool.list_volumes():
+        wait(each.remove())
+    wait(again.pool.destroy())
+    equal(sorted(os.listdir(os.path.join(again.dir_path, "vm-templates"))), [], "left")
