@@ -91,7 +91,8 @@ class Programs:
     def cargo_programs(self, *arguments, directory=RUST):
         """What cargo compiles to be run: kind, name and path of each."""
         found = []
-        for line in self.cargo(*arguments, "--message-format=json", directory=directory).split("\n"):
+        said = self.cargo(*arguments, "--message-format=json", directory=directory)
+        for line in said.split("\n"):
             message = json.loads(line) if line.startswith("{") else {}
             if message.get("executable"):
                 target = message["target"]
@@ -121,7 +122,8 @@ class Programs:
 def compile_rust(build):
     programs = Programs(build, "rust")
     programs.begin()
-    for kind, name, program in programs.cargo_programs("test", "--workspace", "--no-run", "--locked"):
+    tests = programs.cargo_programs("test", "--workspace", "--no-run", "--locked")
+    for kind, name, program in tests:
         if kind in ("test", "lib"):
             programs.keep(program, f"test-{name}" if kind == "test" else f"unit-{name}")
     (_, _, example), = programs.cargo_programs("build", "--example", "session", "--locked")

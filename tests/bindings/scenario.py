@@ -94,7 +94,8 @@ class Interpreter:
 
     def on_clone(self, source, target, *size):
         more = {"size": int(size[0])} if size else {}
-        reflinked = self.do(qubesstorage, "file_clone", self.file(source), self.file(target), **more)
+        reflinked = self.do(qubesstorage, "file_clone", self.file(source), self.file(target),
+                            **more)
         return "reflinked" if reflinked else "copied"
 
     def on_create_sparse(self, name, size):

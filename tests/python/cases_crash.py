@@ -10,7 +10,7 @@ import time
 
 import qubesstorage
 from harness import test
-from place import HERE, MIB, PRIVATE, TEMPLATE, claim, equal
+from place import HERE, MIB, PRIVATE, SLOWNESS, TEMPLATE, claim, equal
 
 SECONDS = float(os.environ.get("QUBES_STORAGE_TEST_SECONDS", "10"))
 OTHER = "appvms/other/private"
@@ -126,7 +126,7 @@ def killed_in_the_middle(place):
     committed, seed = 4, random.randrange(10**6)
     chance, kills, lasts = random.Random(seed), 0, set()
     end = time.monotonic() + SECONDS
-    while time.monotonic() < end or kills < 10:
+    while time.monotonic() < end or kills < 10 or (len(lasts) < 5 and kills < 50):
         with subprocess.Popen(
                 [sys.executable, "-B", os.path.join(HERE, "crash_worker.py"), place.dir_path,
                  str(committed), str(chance.randrange(10**6))],
@@ -134,7 +134,7 @@ def killed_in_the_middle(place):
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}) as worker:
             try:
                 worker.stdout.readline()  # it has begun
-                time.sleep(chance.uniform(0, 0.15))
+                time.sleep(chance.uniform(0, 0.15) * SLOWNESS)
             finally:
                 worker.send_signal(signal.SIGKILL)
             text, complaint = worker.communicate()

@@ -508,7 +508,7 @@ def as_the_admin_api_calls_it(place):
     volume.rw = False  # Set.rw, Set.ephemeral, Set.revisions_to_keep
     equal([volume.block_device().rw, volume.config["rw"]], [False, False], "rw")
     daemon.volatile.ephemeral = True
-    equal([daemon.volatile.config["ephemeral"], daemon.volatile.size], [True, 16 * MIB], "ephemeral")
+    equal(daemon.volatile.config["ephemeral"], True, "ephemeral")
     raises(qubes.exc.QubesValueError, setattr, volume, "ephemeral", True)
     pool.revisions_to_keep, pool.ephemeral_volatile = 5, True  # the same of the pool
     equal([daemon.volume("new", "private", save_on_stop=True).revisions_to_keep,

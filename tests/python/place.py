@@ -14,10 +14,13 @@ from harness import MIB, PRIVATE, TEMPLATE, claim, equal
 HERE = os.path.dirname(os.path.abspath(__file__))
 CHECKOUT = os.path.dirname(os.path.dirname(HERE))
 
-__all__ = ["CHECKOUT", "HERE", "MIB", "PRIVATE", "TEMPLATE", "Place", "call_async", "call_sync", "claim",
-           "descriptors", "equal", "raises", "rest_of", "run_python", "threads"]
+__all__ = ["CHECKOUT", "HERE", "MIB", "PRIVATE", "Place", "SLOWNESS", "TEMPLATE", "call_async",
+           "call_sync", "claim", "descriptors", "equal", "raises", "rest_of", "run_python",
+           "threads"]
 
 ROOT = "appvms/work/root"
+# Where the processor is emulated, twenty milliseconds are nothing.
+SLOWNESS = float(os.environ.get("QUBES_STORAGE_TEST_SLOWNESS", "1"))
 CALLED = set()  # the names of the methods that a test has called, by either caller
 
 

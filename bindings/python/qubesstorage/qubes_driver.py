@@ -1,51 +1,21 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A storage driver for the Qubes daemon: what its `file-reflink` does, on the same directories, by
 libqubesstorage. README.md says where it differs, and why."""
-import asyncio
 import contextlib
 import errno
-import inspect
 import os
-from typing import Any, Dict, Iterator, List, Optional, Union
+from typing import Any, Dict, List, Optional, Union
 
 import qubes.storage
 
-from . import Pool, Volume
-from .errors import (Code, ExistsError, NotFoundError, NotSupportedError, NoSpaceError,
-                     StorageError)
+from . import Pool
+from ._driver_errors import DriverError, driver_error, translated
+from ._driver_volume import ReflinkVolume
+from .errors import Code, NotSupportedError, StorageError
+
+__all__ = ["DRIVER", "DriverError", "ReflinkPool", "ReflinkVolume"]
 
 DRIVER = "file-reflink-native"
-
-
-class DriverError(qubes.storage.StoragePoolException, StorageError):
-    """Both what the daemon shows to its users and, as with the peer, an OSError: parts of the
-    daemon catch only one of the two."""
-
-
-# Where the library refuses by itself, without the kernel, and the peer's error is the kernel's.
-_ERRNO = {Code.INVALID: errno.EINVAL, Code.NOT_FOUND: errno.ENOENT, Code.EXISTS: errno.EEXIST,
-          Code.BUSY: errno.EBUSY, Code.READ_ONLY: errno.EROFS}
-
-
-def _driver_error(error: StorageError, hint: str = "") -> DriverError:
-    number = error.errno or _ERRNO.get(error.code, 0)
-    return DriverError(error.code, str(error) + hint, errno=number, step=error.step,
-                       path=error.path)
-
-
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except DriverError:
-        raise
-    except StorageError as error:
-        raise _driver_error(error) from error
-
-
-async def _settled(value: Any) -> Any:
-    """The methods of other drivers may be coroutines, or not."""
-    return await value if inspect.isawaitable(value) else value
 
 
 def _boolean(value: Union[bool, str], name: str) -> bool:
@@ -77,7 +47,7 @@ class ReflinkPool(qubes.storage.Pool):
         self.allow_shrink = _boolean(allow_shrink, "allow_shrink")
         self.commit_before_import = _boolean(commit_before_import, "commit_before_import")
         self._volumes: Dict[str, "ReflinkVolume"] = {}
-        with _translated():
+        with translated():
             # What each volume keeps it says itself.
             self.native = Pool(self.dir_path, name=name,
                                setup_check=_boolean(setup_check, "setup_check"))
@@ -87,10 +57,10 @@ class ReflinkPool(qubes.storage.Pool):
         try:
             await self.native.setup_async()
         except NotSupportedError as error:
-            raise _driver_error(error, ". If you can live with VM startup delays and wasted disk "
+            raise driver_error(error, ". If you can live with VM startup delays and wasted disk "
                                 "space, pass the \"setup_check=False\" option") from error
         except StorageError as error:
-            raise _driver_error(error) from error
+            raise driver_error(error) from error
         return self
 
     async def destroy(self) -> None:
@@ -167,261 +137,3 @@ class ReflinkPool(qubes.storage.Pool):
             found = self.native.included_in(list(places))
             return None if found is None else places[found]
         return None
-
-
-class ReflinkVolume(qubes.storage.Volume):
-    """A volume of the daemon, and that of the library behind it."""
-
-    pool: ReflinkPool
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._native: Optional[Volume] = None  # the base class sets the properties below
-        super().__init__(*args, **kwargs)
-        self._exports: List[Any] = []
-        with _translated():
-            self._native = self._open()
-        self.path = self._native.path
-        self._path_clean = os.path.join(self.pool.dir_path, self.vid + ".img")
-
-    def _open(self) -> Volume:
-        return self.pool.native.volume(
-            self.vid, size=self._size, rw=bool(self.rw), save_on_stop=bool(self.save_on_stop),
-            snap_on_start=bool(self.snap_on_start),
-            source=self.source.vid if self.source is not None else None,
-            revisions_to_keep=self._native_keep(self.revisions_to_keep))
-
-    @property
-    def native(self) -> Volume:
-        """That of the library."""
-        assert self._native is not None
-        return self._native
-
-    # ---- Properties that the daemon sets as attributes ----------------------------------------
-
-    @property
-    def revisions_to_keep(self) -> int:
-        """How many; -1 disables the snapshots of an origin."""
-        return self._revisions_to_keep
-
-    @revisions_to_keep.setter
-    def revisions_to_keep(self, value: int) -> None:
-        if self._native is not None:
-            with _translated():
-                self._native.set_revisions_to_keep(self._native_keep(int(value)))
-        self._revisions_to_keep = int(value)
-
-    def _native_keep(self, value: int) -> int:
-        # A pool's -1 reaches its other volumes, too. There it disables nothing: they keep what the
-        # peer would keep at least.
-        is_origin = self.save_on_stop and not self.snap_on_start
-        return value if is_origin else max(value, 1 if value < 0 else 0)
-
-    @property
-    def rw(self) -> bool:
-        """Whether the VM may write to it."""
-        return self._rw
-
-    @rw.setter
-    def rw(self, value: bool) -> None:
-        if self._native is not None:
-            with _translated():
-                self._native.set_rw(bool(value))
-        self._rw = value
-
-    # ---- What it is now -----------------------------------------------------------------------
-
-    def is_dirty(self) -> bool:
-        """Whether there is a session of a saved volume."""
-        with _translated():
-            return self.native.is_dirty()
-
-    def is_outdated(self) -> bool:
-        """Whether the source has been committed since this snapshot was started."""
-        with _translated():
-            return self.native.is_outdated()
-
-    @property
-    def size(self) -> int:
-        """Of the file, if there is one."""
-        with _translated():
-            return self.native.size or 0
-
-    @property
-    def usage(self) -> int:
-        """0 where there is no file: the daemon adds these up."""
-        with _translated():
-            return self.native.usage or 0
-
-    @property
-    def revisions(self) -> Dict[str, str]:
-        """The numbers, in order, to the times as the daemon has them: without the zone."""
-        with _translated():
-            return {number: time.rstrip("Z") for number, time in self.native.revisions.items()}
-
-    async def verify(self) -> bool:
-        """True, or the exception."""
-        try:
-            await self.native.verify_async()
-        except NotFoundError as error:
-            raise DriverError(error.code, f"Missing image file for volume {self.vid}: {error}",
-                              errno=errno.ENOENT, step=error.step, path=error.path) from error
-        except StorageError as error:
-            raise _driver_error(error) from error
-        return True
-
-    # ---- Life ---------------------------------------------------------------------------------
-
-    @qubes.storage.Volume.locked
-    async def create(self) -> "ReflinkVolume":
-        """Refuses where there is something that would be lost."""
-        with _translated():
-            try:
-                await self.native.create_async()
-            except ExistsError:
-                if not await self._is_blank():
-                    raise
-                # What a creation left that failed elsewhere: zeros, and no history.
-                await self.native.remove_async()
-                await self.native.create_async()
-        return self
-
-    async def _is_blank(self) -> bool:
-        info = await self.native.info_async()
-        return (not info.is_started and info.usage == 0
-                and not await self.native.list_revisions_async())
-
-    @qubes.storage.Volume.locked
-    async def remove(self) -> "ReflinkVolume":
-        """Also succeeds where nothing is there."""
-        self.pool.forget(self)
-        for pin in self._exports:
-            pin.close()
-        self._exports.clear()
-        with _translated():
-            await self._abandon_import()
-            with contextlib.suppress(NotFoundError):
-                await self.native.remove_async()
-        return self
-
-    @qubes.storage.Volume.locked
-    async def start(self) -> "ReflinkVolume":
-        """Afterwards `path` is there."""
-        with _translated():
-            await self.native.start_async()
-        return self
-
-    @qubes.storage.Volume.locked
-    async def stop(self) -> "ReflinkVolume":
-        """Commits, or throws away."""
-        with _translated():
-            info = await self.native.info_async()
-            await self.native.stop_async()
-            is_volatile = not self.save_on_stop and not self.snap_on_start
-            if is_volatile and info.is_started and info.size != info.nominal_size:
-                # Somebody has resized the image by hand: it is to last, as with the peer.
-                self._size = info.size or 0
-                self.native.close()
-                self._native = self._open()
-        return self
-
-    @qubes.storage.Volume.locked
-    async def revert(self, revision: Optional[str] = None) -> "ReflinkVolume":
-        """To the revision, or the newest."""
-        with _translated():
-            await self.native.revert_async(revision)
-        return self
-
-    @qubes.storage.Volume.locked
-    async def resize(self, size: int) -> "ReflinkVolume":
-        """Also of a running volume, with its loop devices."""
-        with _translated():
-            await self.native.resize_async(size, shrink=await self._may_shrink())
-        self._size = int(size)
-        return self
-
-    async def _may_shrink(self) -> bool:
-        """Whether nothing would be lost: there is no file, or the longer one becomes a revision."""
-        info = await self.native.info_async()
-        if info.is_started:
-            return False
-        return not self.save_on_stop or (self.pool.allow_shrink and self.revisions_to_keep >= 1)
-
-    # ---- Import and export --------------------------------------------------------------------
-
-    async def export(self) -> str:
-        """The path of the committed state. Until `export_end` a descriptor holds it, so that no
-        session with snapshots disabled begins to write to it."""
-        self._require_saved("export")
-        with _translated():
-            descriptor = await self.native.export_fd_async()
-        self._exports.append(open(descriptor, "rb", buffering=0))  # closed with this object
-        return self._path_clean
-
-    async def export_end(self, path: str) -> None:
-        """Ends one export."""
-        if self._exports:
-            self._exports.pop().close()
-
-    @qubes.storage.Volume.locked
-    async def import_data(self, size: int) -> str:
-        """A path to write to. Replaces an import that was begun here and not ended, as the peer
-        does: else one whose sender is gone would bar the volume until the daemon is restarted."""
-        self._require_saved("import_data")
-        with _translated():
-            await self._prepare_import()
-            try:
-                await self.native.import_begin_async(size)
-            except asyncio.CancelledError:
-                await self._abandon_import()  # it may have come too far
-                raise
-        return self.native.import_path
-
-    @qubes.storage.Volume.locked
-    async def import_data_end(self, success: bool) -> "ReflinkVolume":
-        """Commits it, or throws it away."""
-        with _translated():
-            try:
-                await self.native.import_end_async(success)
-            except NoSpaceError:
-                # It is held still, but who sent it is not told to try again.
-                await self._abandon_import()
-                raise
-        return self
-
-    @qubes.storage.Volume.locked
-    async def import_volume(self, src_volume: qubes.storage.Volume) -> "ReflinkVolume":
-        """From a volume of any driver. Nothing to do where this one is not saved."""
-        if not self.save_on_stop:
-            return self
-        with _translated():
-            if isinstance(src_volume, ReflinkVolume):
-                src_volume._require_saved("export")
-                await self._prepare_import()
-                await self.native.import_volume_async(src_volume.native)
-                return self
-            path = await _settled(src_volume.export())
-            try:
-                await self._prepare_import()
-                # To open a pipe may wait for who writes to it.
-                loop = asyncio.get_running_loop()
-                with await loop.run_in_executor(None, open, path, "rb", 0) as source:
-                    await self.native.import_fd_async(source)
-            finally:
-                await _settled(src_volume.export_end(path))
-        return self
-
-    async def _prepare_import(self) -> None:
-        await self._abandon_import()
-        if (self.pool.commit_before_import and self.revisions_to_keep >= 1
-                and self.is_dirty() and not self.is_running()):
-            # A session that nobody has open becomes a revision instead of a reason to refuse.
-            await self.native.stop_async()
-
-    async def _abandon_import(self) -> None:
-        if self.save_on_stop:
-            with contextlib.suppress(NotFoundError):
-                await self.native.import_end_async(False)
-
-    def _require_saved(self, what: str) -> None:
-        if not self.save_on_stop:
-            raise NotImplementedError(f"Cannot {what}: {self.vid} is not save_on_stop")
