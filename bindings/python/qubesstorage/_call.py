@@ -10,7 +10,6 @@ from . import _declarations as c
 from . import info
 from ._ffi import check, function, known
 from ._handle import Handle
-from .errors import StorageError
 
 T = TypeVar("T")
 Progress = Callable[[int, Optional[int]], object]
@@ -162,7 +161,7 @@ def finish(job: Job, progress: Optional[Progress] = None) -> None:
 async def run(job: Job, progress: Optional[Progress] = None) -> None:
     """Waits for a job without an output."""
     try:
-        await _wait(job, progress)
+        await job.wait_async(progress)
         job.check()
     finally:
         job.close()
@@ -171,23 +170,7 @@ async def run(job: Job, progress: Optional[Progress] = None) -> None:
 async def fetch(job: Job, output: Output[T]) -> T:
     """Waits for a job, and returns its output."""
     try:
-        await _wait(job)
+        await job.wait_async()
         return job.result(output)
     finally:
         job.close()
-
-
-async def _wait(job: Job, progress: Optional[Progress] = None) -> None:
-    try:
-        await job.wait_async(progress)
-    except asyncio.CancelledError as stopped:
-        raise stopped from _failure(job)
-
-
-def _failure(job: Job) -> Optional[StorageError]:
-    """What a job failed with that was cancelled, for whoever looks at the cause."""
-    try:
-        job.check()
-    except StorageError as error:
-        return error
-    return None
