@@ -522,9 +522,8 @@ const char *qubes_storage_volume_import_path(const qubes_storage_volume *volume)
  * Ends the import that this handle holds. `success` 1 commits it: what was committed before becomes
  * a revision, as at stop. 0 throws it away. On a volume that is not saved: nothing to do, OK.
  * Errors: NOT_FOUND (this handle holds none), BUSY (it holds one that is still being copied, by
- * import_volume or import_fd), DIRTY (cannot happen while it is held, unless somebody made a session
- * by hand), NO_SPACE (the import is still held: end it again),
- * UNKNOWN_OUTCOME.
+ * import_volume or import_fd), DIRTY (cannot happen while it is held, unless somebody made a
+ * session by hand), NO_SPACE (the import is still held: end it again), UNKNOWN_OUTCOME.
  */
 int32_t qubes_storage_volume_import_end(qubes_storage_volume *volume, int32_t success,
                                         uint32_t flags, qubes_storage_error **reterr);
