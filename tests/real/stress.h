@@ -85,7 +85,7 @@ Volume open_volume(const Pool& pool, const Kind& kind);
 constexpr std::uint64_t kStride = 64 << 10;
 constexpr std::uint64_t kStridesMax = 32;
 
-// A generation that no image has yet.
+// A generation that no image has yet, of this process or another.
 std::uint64_t new_generation();
 void stamp(const std::string& path, std::uint64_t generation);  // in the size that it has
 // A descriptor of a new file of that generation, without a name; -1 with errno.

@@ -74,7 +74,7 @@ Volume open_volume(const Pool& pool, const Kind& kind) {
 
 std::uint64_t new_generation() {
   static std::atomic<std::uint64_t> last = 0;
-  return ++last;
+  return static_cast<std::uint64_t>(::getpid()) << 32 | ++last;
 }
 
 void stamp(const std::string& path, std::uint64_t generation) {

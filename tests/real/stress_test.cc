@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Everything at once through the public API: threads that call verbs and start jobs on all kinds of
-// volumes of two pools on one directory, cancel, drain, recover, fork, are interrupted by signals,
-// and drop what they have in any order. Three seconds, or what QUBES_STORAGE_TEST_SECONDS says.
+// Everything at once through the public API: threads, and a process beside them, that call verbs
+// and start jobs on all kinds of volumes of two pools on one directory, cancel, drain, recover,
+// fork, are interrupted by signals, and drop what they have in any order. Three seconds, or what
+// QUBES_STORAGE_TEST_SECONDS says.
 #include "tests/real/stress.h"
 
 #include <fcntl.h>
@@ -98,8 +99,9 @@ struct World {
 
 class Worker {
  public:
-  Worker(World& world, Handles handles, unsigned seed)
-      : world_(world), has_(std::move(handles)), random_(seed) {}
+  // One in another process leaves alone what is known in this one only.
+  Worker(World& world, Handles handles, unsigned seed, bool is_alone)
+      : world_(world), has_(std::move(handles)), random_(seed), is_alone_(is_alone) {}
 
   void run(Clock::time_point end) {
     try {
@@ -126,12 +128,15 @@ class Worker {
   World& world_;
   Handles has_;
   Random random_;
+  const bool is_alone_;
   std::deque<Job> jobs_;           // started, and perhaps dropped before they have ended
   std::vector<UniqueFd> stalled_;  // the ends of pipes that jobs read from
 };
 
 void Worker::step() {
   const unsigned choice = random_() % 40;
+  if (is_alone_ && choice >= 14 && choice < 26) return wild();
+  if (is_alone_ && choice >= 37) return own_pool();
   if (choice < 14) return wild();
   if (choice < 26) return kept();
   if (choice < 31) return of_pool();
@@ -477,15 +482,41 @@ class Interrupter {
   std::thread thread_;
 };
 
+// A program of one thread that does the same in another process. It begins while there are no
+// threads here.
+class Stranger {
+ public:
+  Stranger(World& world, unsigned seed, Clock::time_point end) : world_(world), pid_(::fork()) {
+    if (pid_ != 0) return;
+    ::alarm(kSecondsOfChild);
+    Worker(world, world.open(), seed, true).run(end);
+    const std::vector<std::string> wrong = world.failures.take();
+    for (const std::string& what : wrong) std::cerr << "another process: " << what << std::endl;
+    ::_exit(wrong.empty() ? 0 : 1);
+  }
+  void join() {
+    int status = -1;
+    retry([&] { return ::waitpid(pid_, &status, 0); });
+    if (status != 0) {
+      world_.failures.add("another process ended with status " + std::to_string(status));
+    }
+  }
+
+ private:
+  World& world_;
+  pid_t pid_;
+};
+
 void run_round(World& world, unsigned number) {
   const auto end = Clock::now() + kRound;
+  Stranger stranger(world, world.seed + 1000 * number + 900, end);
   std::vector<std::unique_ptr<Worker>> workers;
   {
     // Dropped here before the workers have ended, and by these in any order.
     const Handles handles = world.open();
     for (unsigned i = 0; i < kWorkers; ++i) {
       workers.push_back(
-          std::make_unique<Worker>(world, handles, world.seed + 1000 * number + 10 * i));
+          std::make_unique<Worker>(world, handles, world.seed + 1000 * number + 10 * i, false));
     }
   }
   std::vector<std::thread> threads;
@@ -496,6 +527,7 @@ void run_round(World& world, unsigned number) {
   interrupter.watch_only();
   std::this_thread::sleep_for(std::chrono::milliseconds(5));
   for (std::thread& thread : threads) thread.join();
+  stranger.join();
 }
 
 std::chrono::milliseconds duration() {
