@@ -185,7 +185,10 @@ void ImageVolume::start(const Progress& progress) {
   Operation operation(location_, MissingDirectory::refuse, &threads_, progress);
   Images& at = operation.images();
   require_no_import(at, "start volume");
-  if (!at.files.dirty) require_clean(at, "start volume");
+  if (!at.files.dirty) {
+    require_clean(at, "start volume");
+    forget_lost_session();
+  }
   if (now.revisions_to_keep == kSnapshotsDisabled && !at.files.dirty) {
     start_in_place_alone(at);
   } else {
@@ -202,6 +205,7 @@ void ImageVolume::start_origin_snapshot(const Properties& now, const Progress& p
     Images& at = operation.images();
     require_no_import(at, "start volume");
     if (at.files.dirty) return start_from_clean(at);  // resumes
+    forget_lost_session();
     if (source) return start_from_source(at, *source->file, now.nominal_size_bytes);
     // The session was swept, or ended by somebody else, since it was seen.
   }
@@ -289,6 +293,12 @@ void ImageVolume::unless_lost(const Images& at, const std::function<void()>& bod
   }
 }
 
+// There is no session: another inode may get the number of the one that was lost.
+void ImageVolume::forget_lost_session() {
+  std::lock_guard guard(mutex_);
+  lost_session_.reset();
+}
+
 void ImageVolume::discard(const Progress& progress) {
   Properties now = properties();
   auto operation = open_existing(progress);
@@ -312,6 +322,7 @@ void ImageVolume::discard(const Progress& progress) {
   }
   if (!at.files.dirty && is_origin()) require_clean(at, "discard session");
   storage::discard(at);
+  forget_lost_session();
   make_precache_later(now);
 }
 

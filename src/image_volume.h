@@ -80,6 +80,7 @@ class ImageVolume final : public Volume {
   void start_in_place_alone(Images& at);
   // Runs `body`, which syncs D. A sync of D that failed is not repeated: this handle refuses then.
   void unless_lost(const Images& at, const std::function<void()>& body);
+  void forget_lost_session();
   void resize_session(Images& at, std::uint64_t size_bytes);
   void make_precache_later(const Properties& now);
   // What a look without the lock finds: the session, the committed state.

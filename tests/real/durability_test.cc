@@ -11,6 +11,7 @@
 #include "src/fs/real_filesystem.h"
 #include "src/pool.h"
 #include "tests/support/files.h"
+#include "tests/support/forwarding_filesystem.h"
 #include "tests/support/loop_mount.h"
 
 namespace qubes::storage {
@@ -169,6 +170,50 @@ BOOST_DATA_TEST_CASE(snapshots_disabled, kKinds, kind) {
   test::write_at(on.volume->path(), 0, "two");  // not synced by the VM
   on.volume->stop();
   BOOST_TEST(AfterCrash(on.mount).content(".img") == "two");
+}
+
+// Its first sync of a file fails, as a disk makes it fail.
+class FailingFilesystem final : public ForwardingFilesystem {
+ public:
+  FailingFilesystem() : ForwardingFilesystem(real_filesystem()) {}
+  using ForwardingFilesystem::sync;
+
+  void sync(File& file) override {
+    if (std::exchange(fails, false)) throw_errno(EIO, "sync", "");
+    ForwardingFilesystem::sync(file);
+  }
+
+  bool fails = false;
+};
+
+// A file gets the number of an inode that is free again.
+BOOST_AUTO_TEST_CASE(a_session_is_not_taken_for_one_that_was_lost) {
+  LoopMount mount(FilesystemKind::xfs);
+  auto fs = std::make_shared<FailingFilesystem>();
+  PoolConfig config;
+  config.dir_path = mount.path() + "/pool";
+  Pool pool(config, fs, Worker::Mode::on_drain);
+  pool.setup();
+  auto volume = origin(pool);
+  volume->create();
+  const auto inode = [&] {
+    auto directory = fs->open_directory(mount.path() + "/pool/appvms/work");
+    return fs->status(*directory, "private-dirty.img")->inode;
+  };
+  volume->start();
+  const auto lost = inode();
+  fs->fails = true;
+  BOOST_CHECK_THROW(volume->stop(), Error);
+  volume->discard();
+  bool is_again = false;
+  for (int i = 0; i < 20 && !is_again; ++i) {
+    pool.drain();
+    volume->start();
+    is_again = inode() == lost;
+    test::write_at(volume->path(), 0, std::to_string(i));
+    BOOST_CHECK_NO_THROW(volume->stop());
+  }
+  BOOST_TEST(is_again);  // else this test shows nothing
 }
 
 BOOST_AUTO_TEST_SUITE_END()
