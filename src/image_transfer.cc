@@ -13,6 +13,14 @@ FilePtr ImageVolume::open_committed() {
   return std::move(storage::open_committed(location_, nullptr).file);
 }
 
+// The file of an import that is being copied stays this handle's, also if somebody removed it.
+void ImageVolume::require_no_copy() const {
+  std::lock_guard guard(mutex_);
+  if (import_ && import_->copying) {
+    refuse(Code::busy, "import volume", vid(), "this handle is copying an import");
+  }
+}
+
 void ImageVolume::begin_held_import(std::uint64_t size_bytes, bool copying,
                                     const Progress& progress) {
   if (size_bytes > kSizeMax) refuse(Code::invalid, "import volume", vid(), "too large");
@@ -23,6 +31,7 @@ void ImageVolume::begin_held_import(std::uint64_t size_bytes, bool copying,
       refuse(Code::dirty, "import volume", vid(), "it has a session that was not committed");
     }
     require_no_import(at, "import volume");
+    require_no_copy();
     FilePtr file = begin_import(at, size_bytes);
     std::lock_guard guard(mutex_);
     import_ = HeldImport{std::move(file), copying, false};

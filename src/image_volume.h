@@ -90,6 +90,7 @@ class ImageVolume final : public Volume {
   };
   Look look(const Location& at) const;
 
+  void require_no_copy() const;
   void begin_held_import(std::uint64_t size_bytes, bool copying, const Progress& progress);
   void import_copy(const Progress& progress, const std::function<void(File&)>& fill);
   void end_held_import(bool success, bool copying, const Progress& progress);
