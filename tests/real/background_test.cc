@@ -3,12 +3,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
+#include <chrono>
 #include <condition_variable>
 #include <fstream>
 #include <functional>
 #include <future>
+#include <map>
 #include <mutex>
 
 #include "src/fs/error.h"
@@ -94,6 +97,49 @@ class HoldingFilesystem final : public ForwardingFilesystem {
   bool is_held_ = false;
   int made_ = 0;
   std::function<void()> before_link_;
+};
+
+// One without unnamed files (NFS, OCFS2), which can reflink: each has the name of a temporary from
+// the beginning.
+class NamingFilesystem final : public ForwardingFilesystem {
+ public:
+  NamingFilesystem() : ForwardingFilesystem(real_filesystem()) {}
+
+  FilePtr create_unnamed(const Directory& directory, const std::string& final_name) override {
+    FilePtr file = inner().create_unnamed(directory, final_name);
+    std::string name = inner().link_temporary(*file, directory, final_name);
+    std::lock_guard guard(mutex_);
+    names_[inner().status(*file).inode] = std::move(name);
+    return file;
+  }
+  std::string link_temporary(File& file, const Directory&, const std::string&) override {
+    return name_of(file);
+  }
+  void link_unnamed(File& file, const Directory& directory, const std::string& name) override {
+    inner().rename(directory, name_of(file), name);
+  }
+  // Of what has no lock: until somebody has removed its name, or it has lasted long enough.
+  bool clone_shared(File& source, File& target, std::uint64_t from,
+                    const Progress& progress) override {
+    if (waits_.exchange(false)) {
+      begun.set_value();
+      for (int i = 0; i < 50 && inner().status(target).link_count > 0; ++i) usleep(100'000);
+    }
+    return inner().clone_shared(source, target, from, progress);
+  }
+  void wait_in_next_clone() { waits_ = true; }
+
+  std::promise<void> begun;
+
+ private:
+  std::string name_of(const File& file) {
+    std::lock_guard guard(mutex_);
+    return names_[inner().status(file).inode];
+  }
+
+  std::mutex mutex_;
+  std::map<std::uint64_t, std::string> names_;  // by inode
+  std::atomic<bool> waits_ = false;
 };
 
 struct Background {
@@ -250,6 +296,29 @@ BOOST_DATA_TEST_CASE(a_start_in_place_is_not_kept_out_by_a_precache_in_the_makin
   BOOST_TEST(at.origin->info().is_started);
   at.pool->drain();
   BOOST_CHECK_THROW(at.snapshot->start(), Error);  // nothing is committed now
+}
+
+// The sweep of the start removes whatever has a temporary name.
+BOOST_AUTO_TEST_CASE(a_start_does_not_take_over_what_it_has_swept) {
+  LoopMount disk(FilesystemKind::xfs);
+  auto fs = std::make_shared<NamingFilesystem>();
+  PoolConfig config;
+  config.dir_path = disk.path() + "/pool";
+  Pool pool(config, fs, Worker::Mode::thread);
+  pool.setup();
+  VolumeConfig saved;
+  saved.size_bytes = 1 << 20;
+  saved.save_on_stop = true;
+  auto volume = pool.volume(kOrigin, saved);
+  volume->create();
+  pool.drain();
+  volume->start();
+  std::fstream(volume->path(), std::ios::in | std::ios::out) << "one";
+  fs->wait_in_next_clone();
+  volume->stop();
+  fs->begun.get_future().wait_for(std::chrono::seconds(2));
+  BOOST_CHECK_NO_THROW(volume->start());
+  BOOST_TEST(volume->info().is_dirty);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -85,6 +85,16 @@ BOOST_AUTO_TEST_CASE(a_precache_of_a_snapshot_that_waits_spares_an_origin_of_tha
   BOOST_TEST(!exists(kRoot, "-precache.img"));
 }
 
+BOOST_AUTO_TEST_CASE(a_precache_of_what_was_removed_meanwhile_keeps_no_descriptor) {
+  const auto before = open_descriptors();
+  first->volume(kVid, saved())->create();
+  interrupted->interruption = [&] { origin(kVid)->remove(); };
+  first->drain();
+  drain();
+  BOOST_TEST(!interrupted->interruption, "no precache was made");
+  BOOST_TEST(open_descriptors() == before);
+}
+
 BOOST_AUTO_TEST_CASE(an_import_that_is_copied_is_not_replaced_after_its_file_was_removed) {
   session(*created(kTemplate), "template");
   auto volume = first->volume(kVid, saved());
