@@ -14,7 +14,9 @@ using namespace qubes::storage::c_api;  // NOLINT(google-build-using-namespace)
 // Absolute and without a final slash, as the peer makes it: by the words alone.
 std::string absolute_path(const char* path) {
   if (*path == '\0') refuse_argument("dir_path", "it is empty");
-  auto result = std::filesystem::absolute(path).lexically_normal();
+  std::error_code error;
+  auto result = std::filesystem::absolute(path, error).lexically_normal();
+  if (error) throw_errno(error.value(), "find the current directory for", path);
   if (!result.has_filename() && result.has_relative_path()) result = result.parent_path();
   return result.string();
 }

@@ -2,6 +2,7 @@
 /* The configurations of pools and volumes: defaults, bounds, what contradicts itself. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -116,6 +117,12 @@ static void pool_config_relative_path(void) {
     qubes_storage_pool_info_unref(info);
     qubes_storage_pool_config_unref(config);
   }
+  CHECK_I64(mkdir(place("removed"), 0700), 0);
+  CHECK_I64(chdir(place("removed")), 0);
+  CHECK_I64(rmdir(place("removed")), 0);
+  qubes_storage_pool_config* config = NULL;
+  FAILS(((struct failure){QUBES_STORAGE_NOT_FOUND, ENOENT, "find the current directory for", "x"}),
+        qubes_storage_pool_config_new, "x", &config);
   CHECK_I64(chdir(before), 0);
 }
 
