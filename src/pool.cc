@@ -67,7 +67,9 @@ void Pool::setup() {
   const bool made_root = fs.make_directory(*parent, name);
   std::vector<std::string> made;
   try {
-    DirectoryPtr root = fs.open_directory(*parent, name);
+    // One that was there may be a symbolic link, as it may be for every other verb.
+    DirectoryPtr root =
+        made_root ? fs.open_directory(*parent, name) : open_pool_directory(fs, config.dir_path);
     for (const std::string& prefix : config.prefixes) {
       if (fs.make_directory(*root, prefix)) made.push_back(prefix);
     }
@@ -82,7 +84,7 @@ void Pool::setup() {
     fs.sync(*parent);
   } catch (...) {
     try {
-      DirectoryPtr root = fs.open_directory(*parent, name);
+      DirectoryPtr root = fs.open_directory(config.dir_path);
       for (const std::string& prefix : made) fs.remove_directory(*root, prefix);
       if (made_root) fs.remove_directory(*parent, name);
     } catch (const Error&) {

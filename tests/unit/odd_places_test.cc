@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Pools in unusual places or with unusual files in them.
+#include <sys/resource.h>
+
+#include <boost/test/unit_test.hpp>
+#include <filesystem>
+#include <fstream>
+
+#include "src/fs/error.h"
+#include "tests/unit/recorded_pool.h"
+
+namespace qubes::storage {
+namespace {
+
+namespace stdfs = std::filesystem;
+
+constexpr const char* kVid = "appvms/work/private";
+
+// Some things fail in it.
+class PoorFilesystem final : public ForwardingFilesystem {
+ public:
+  using ForwardingFilesystem::ForwardingFilesystem;
+
+  std::vector<std::string> list(const Directory& directory) override {
+    if (directory.path().ends_with("/broken")) throw_errno(EIO, "list", directory.path());
+    return inner().list(directory);
+  }
+  void link(const Directory& from_directory, const std::string& from, const Directory& to_directory,
+            const std::string& to) override {
+    if (!links_across && from_directory.path() != to_directory.path()) {
+      throw_errno(EXDEV, "link", to);
+    }
+    inner().link(from_directory, from, to_directory, to);
+  }
+
+  bool links_across = true;
+};
+
+struct OddPlaces : RecordedPool {
+  OddPlaces()
+      : RecordedPool(FilesystemKind::xfs),
+        poor_fs(std::make_shared<PoorFilesystem>(fs)),
+        poor(open(dir_path, poor_fs)) {}
+
+  static std::unique_ptr<Pool> open(const std::string& path, std::shared_ptr<Filesystem> fs) {
+    PoolConfig config;
+    config.dir_path = path;
+    config.setup_check = false;
+    return std::make_unique<Pool>(config, std::move(fs), Worker::Mode::on_drain);
+  }
+
+  std::shared_ptr<PoorFilesystem> poor_fs;
+  std::unique_ptr<Pool> poor;
+};
+
+BOOST_FIXTURE_TEST_SUITE(odd_places, OddPlaces)
+
+BOOST_AUTO_TEST_CASE(a_pool_is_set_up_through_a_symbolic_link) {
+  created(kVid);
+  stdfs::remove(dir_path + "/vm-templates");
+  const std::string link = dir_path + "/appvms/link";
+  stdfs::create_directory_symlink(dir_path, link);
+  open(link, fs)->setup();
+  BOOST_TEST(stdfs::is_directory(dir_path + "/vm-templates"));
+  BOOST_TEST(open(link, fs)->list() == std::vector<std::string>{kVid},
+             boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace qubes::storage
