@@ -125,7 +125,7 @@ PoolInfo Pool::info() {
   return info;
 }
 
-std::vector<std::string> Pool::walk(bool leftovers) {
+std::vector<std::string> Pool::walk(std::vector<Finding>* unreadable) {
   Filesystem& fs = *context_->fs;
   DirectoryPtr root = open_pool_directory(fs, context_->config.dir_path);
   std::vector<std::string> result;
@@ -133,10 +133,15 @@ std::vector<std::string> Pool::walk(bool leftovers) {
     DirectoryPtr vms = open_listed(fs, *root, prefix);
     if (!vms) continue;
     for (const std::string& vm : fs.list(*vms)) {
-      DirectoryPtr directory = open_listed(fs, *vms, vm);
-      if (!directory) continue;
-      for (const std::string& name : volumes_in(fs, *directory, leftovers)) {
-        result.push_back(Vid{prefix, vm, name}.text());
+      try {
+        DirectoryPtr directory = open_listed(fs, *vms, vm);
+        if (!directory) continue;
+        for (const std::string& name : volumes_in(fs, *directory, unreadable != nullptr)) {
+          result.push_back(Vid{prefix, vm, name}.text());
+        }
+      } catch (const Error& error) {
+        if (unreadable == nullptr) throw;
+        unreadable->push_back({prefix + "/" + vm, error.what(), "could not be recovered"});
       }
     }
   }
@@ -145,7 +150,7 @@ std::vector<std::string> Pool::walk(bool leftovers) {
 }
 
 std::vector<std::string> Pool::list() {
-  return context_->config.kind == PoolKind::kernels ? list_kernels(*context_) : walk(false);
+  return context_->config.kind == PoolKind::kernels ? list_kernels(*context_) : walk(nullptr);
 }
 
 std::vector<Finding> Pool::recover(const Progress& progress) {
@@ -154,7 +159,7 @@ std::vector<Finding> Pool::recover(const Progress& progress) {
     open_pool_directory(*context_->fs, context_->config.dir_path);  // offline?
     return report;
   }
-  for (const std::string& vid : walk(true)) {
+  for (const std::string& vid : walk(&report)) {
     if (progress) progress(0, std::nullopt);
     recover_volume(vid, report);
   }

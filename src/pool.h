@@ -51,8 +51,9 @@ class Pool {
   JobThreads& job_threads() { return threads_.jobs; }
 
  private:
-  // All vids, sorted; with `leftovers` also those of which there is only what a crash leaves.
-  std::vector<std::string> walk(bool leftovers);
+  // All vids, sorted. For a recovery also those of which there is only what a crash leaves, and
+  // `unreadable` is told of the directories that cannot be looked at; else one is an error.
+  std::vector<std::string> walk(std::vector<Finding>* unreadable);
   void recover_volume(const std::string& vid, std::vector<Finding>& report);
 
   const std::shared_ptr<PoolContext> context_;

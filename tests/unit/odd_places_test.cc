@@ -66,6 +66,19 @@ BOOST_AUTO_TEST_CASE(a_pool_is_set_up_through_a_symbolic_link) {
              boost::test_tools::per_element());
 }
 
+BOOST_AUTO_TEST_CASE(a_directory_that_cannot_be_read_does_not_keep_others_from_recovery) {
+  created(kVid);
+  created("appvms/broken/private");
+  std::ofstream(file(kVid, "-dirty.img~abcdefgh")).flush();
+  const auto report = poor->recover();
+  BOOST_REQUIRE(report.size() == 2u);
+  BOOST_TEST(report[0].vid == "appvms/broken");
+  BOOST_TEST(report[0].action == "could not be recovered");
+  BOOST_TEST(report[1].vid == kVid);
+  BOOST_TEST(!exists(kVid, "-dirty.img~abcdefgh"));
+  BOOST_CHECK_THROW(poor->list(), Error);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
