@@ -227,7 +227,12 @@ void start_snapshot(Images& at, const SnapshotSource& source, File& file,
   FilePtr clone = make_clone(at, file, source.state, at.names.dirty);
   grow_to(at, *clone, size_at_least);
   link_unsynced(at, std::move(clone));
-  at.fs.link(source.directory, source.name, *at.directory, at.names.clean);
+  try {
+    at.fs.link(source.directory, source.name, *at.directory, at.names.clean);
+  } catch (...) {
+    at.changes.unlink(at.names.dirty);  // It was not started.
+    throw;
+  }
 }
 
 void publish_snapshot_precache(Images& at, const SnapshotSource& source, FilePtr clone) {

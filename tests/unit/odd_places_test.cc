@@ -79,6 +79,20 @@ BOOST_AUTO_TEST_CASE(a_directory_that_cannot_be_read_does_not_keep_others_from_r
   BOOST_CHECK_THROW(poor->list(), Error);
 }
 
+BOOST_AUTO_TEST_CASE(a_snapshot_that_could_not_be_linked_was_not_started) {
+  created("vm-templates/debian/root");
+  VolumeConfig config;
+  config.snap_on_start = true;
+  config.source = "vm-templates/debian/root";
+  auto root = poor->volume("appvms/work/root", config);
+  poor_fs->links_across = false;
+  BOOST_CHECK_THROW(root->start(), Error);
+  BOOST_TEST(!root->info().is_started);
+  poor_fs->links_across = true;
+  root->start();
+  BOOST_TEST(root->info().is_started);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
