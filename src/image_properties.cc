@@ -10,7 +10,12 @@
 namespace qubes::storage {
 namespace {
 
-constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
+// A name can hold years that the unit cannot: the nearest time stands for them.
+std::int64_t nanoseconds(std::int64_t seconds) {
+  constexpr std::int64_t kPerSecond = 1'000'000'000;
+  constexpr std::int64_t kMax = INT64_MAX / kPerSecond;
+  return std::clamp(seconds, -kMax, kMax) * kPerSecond;
+}
 
 // Null where the pool or the VM is absent.
 DirectoryPtr open_if_there(const Location& location) {
@@ -82,7 +87,7 @@ std::vector<RevisionInfo> ImageVolume::revisions() {
   result.reserve(files.revisions.size());
   for (const Revision& revision : files.revisions) {
     if (files.is_clean(revision)) continue;  // a commit is under way, or was cut off
-    result.push_back({revision.name.number, revision.name.created_seconds * kNanosecondsPerSecond,
+    result.push_back({revision.name.number, nanoseconds(revision.name.created_seconds),
                       revision.status.size_bytes});
   }
   return result;

@@ -159,7 +159,7 @@ bool session_is_unchanged(Images& at) {
   const auto& dirty = at.files.dirty;
   if (!clean || !dirty) return false;
   if (dirty->size_bytes != clean->size_bytes || dirty->mtime_ns != clean->mtime_ns) return false;
-  const bool within_a_tick = dirty->ctime_ns - dirty->mtime_ns < kMtimeTrustNs;
+  const bool within_a_tick = dirty->mtime_ns > dirty->ctime_ns - kMtimeTrustNs;
   if (!within_a_tick && reflink_works(at)) return true;
   return same_content(at, at.names.dirty, at.names.clean);
 }

@@ -87,8 +87,11 @@ const char* component(const Directory& directory, const std::string& name) {
   return name.c_str();
 }
 
+// A time beyond the years 1677 to 2262 wraps around: times that differ must not become one.
 std::int64_t nanoseconds(const struct timespec& time) {
-  return std::int64_t{time.tv_sec} * kNsPerSecond + time.tv_nsec;
+  const auto seconds = static_cast<std::uint64_t>(time.tv_sec);
+  return static_cast<std::int64_t>(seconds * std::uint64_t{kNsPerSecond} +
+                                   static_cast<std::uint64_t>(time.tv_nsec));
 }
 
 FileStatus to_status(const struct stat& from) {

@@ -93,6 +93,17 @@ BOOST_AUTO_TEST_CASE(a_snapshot_that_could_not_be_linked_was_not_started) {
   BOOST_TEST(root->info().is_started);
 }
 
+BOOST_AUTO_TEST_CASE(a_revision_may_be_from_a_year_that_nanoseconds_cannot_tell) {
+  auto volume = created(kVid);
+  for (const char* name : {".img.1@0001-01-01T00:00:00Z", ".img.2@9999-12-31T23:59:59Z"}) {
+    std::ofstream(file(kVid, name)).flush();
+  }
+  const auto revisions = volume->revisions();
+  BOOST_REQUIRE(revisions.size() == 2u);
+  BOOST_TEST(revisions[0].created_ns == -9223372036000000000);
+  BOOST_TEST(revisions[1].created_ns == 9223372036000000000);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
