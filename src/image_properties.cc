@@ -104,9 +104,12 @@ void ImageVolume::set_rw(bool rw) {
 void ImageVolume::set_revisions_to_keep(int revisions_to_keep) {
   check_revisions_to_keep(revisions_to_keep);
   const bool disabled = properties().revisions_to_keep == kSnapshotsDisabled;
-  if (disabled != (revisions_to_keep == kSnapshotsDisabled) && look(location_).dirty) {
-    refuse(Code::dirty, "set revisions_to_keep", vid(),
-           "snapshots cannot be turned on or off while there is a session");
+  if (disabled != (revisions_to_keep == kSnapshotsDisabled)) {
+    location_.open_prefix();  // offline?
+    if (look(location_).dirty) {
+      refuse(Code::dirty, "set revisions_to_keep", vid(),
+             "snapshots cannot be turned on or off while there is a session");
+    }
   }
   std::lock_guard guard(mutex_);
   properties_.revisions_to_keep = revisions_to_keep;
