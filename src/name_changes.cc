@@ -7,6 +7,10 @@
 
 namespace qubes::storage {
 
+// Each holds a descriptor, of which the program may have no more than 1024. What comes after those
+// is freed at once.
+constexpr std::size_t kGarbageMax = 64;
+
 bool keeps_name_order(FilesystemKind kind) {
   return kind == FilesystemKind::xfs || kind == FilesystemKind::ext4;
 }
@@ -18,7 +22,7 @@ NameChanges::NameChanges(Filesystem& fs, DirectoryPtr directory)
 
 void NameChanges::keep(FilePtr inode) {
   pending_ = true;
-  if (inode) garbage_.push_back(std::move(inode));
+  if (inode && garbage_.size() < kGarbageMax) garbage_.push_back(std::move(inode));
 }
 
 void NameChanges::link(const std::string& from, const std::string& to) {

@@ -104,6 +104,23 @@ BOOST_AUTO_TEST_CASE(a_revision_may_be_from_a_year_that_nanoseconds_cannot_tell)
   BOOST_TEST(revisions[1].created_ns == 9223372036000000000);
 }
 
+BOOST_AUTO_TEST_CASE(many_leftovers_do_not_use_up_the_descriptors) {
+  auto volume = created(kVid);
+  for (int i = 0; i < 400; ++i) {
+    std::ofstream(file(kVid, ".img~" + std::to_string(10'000'000 + i))).flush();
+  }
+  rlimit before{};
+  BOOST_REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const rlimit few{128, before.rlim_max};
+  BOOST_REQUIRE(setrlimit(RLIMIT_NOFILE, &few) == 0);
+  BOOST_CHECK_NO_THROW(volume->start());
+  setrlimit(RLIMIT_NOFILE, &before);
+  drain();
+  const auto left = listing("appvms/work");
+  BOOST_TEST(left == (std::vector<std::string>{"private-dirty.img", "private.img"}),
+             boost::test_tools::per_element());
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
