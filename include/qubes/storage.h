@@ -23,8 +23,9 @@
  *             error". QUBES_STORAGE_INVALID (NULL where it is not allowed, an unknown flag bit, a
  *             number out of range), NO_MEMORY and INTERNAL can come from every function and are not
  *             listed again; nor are IO, NO_MEMORY (also: out of descriptors) and CORRUPT, which can
- *             come from every function that touches the disk. After any code but UNKNOWN_OUTCOME
- *             the committed state is what it was before the call.
+ *             come from every function that touches the disk; nor, of those that change it,
+ *             READ_ONLY (the filesystem is mounted so) and UNKNOWN_OUTCOME. After any code but
+ *             UNKNOWN_OUTCOME the committed state is what it was before the call.
  * Ownership.  Handles are opaque and counted: `_new`, `_open` and every function with an output
  *             handle give one reference, `_ref` adds one and returns its argument, `_unref` drops
  *             one. Both accept NULL. Everything else that is returned (strings, above all) is
@@ -368,7 +369,8 @@ int32_t qubes_storage_volume_config_set_source(qubes_storage_volume_config *conf
                                                qubes_storage_error **reterr);
 /*
  * How many earlier states to keep: 0 or more. -1, on an origin only, disables snapshots: a session
- * then writes the committed state itself, and can be neither discarded nor reverted.
+ * then writes the committed state itself, and can be neither discarded nor reverted. Its start
+ * removes all revisions.
  */
 int32_t qubes_storage_volume_config_set_revisions_to_keep(qubes_storage_volume_config *config,
                                                           int32_t revisions_to_keep,
@@ -621,7 +623,8 @@ int32_t qubes_storage_volume_set_rw(qubes_storage_volume *volume, int32_t rw,
                                     qubes_storage_error **reterr);
 
 /*
- * See the setter of the configuration. Lowering it removes nothing until the next commit or prune.
+ * See the setter of the configuration. Lowering it removes nothing until the next commit or prune;
+ * -1 nothing until the next start.
  * Errors: DIRTY (turning -1 on or off while there is a session), INVALID (less than -1; -1 where
  * the volume is not an origin), READ_ONLY (a kernels pool), OFFLINE.
  */
