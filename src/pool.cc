@@ -141,7 +141,9 @@ std::vector<std::string> Pool::walk(std::vector<Finding>* unreadable) {
         }
       } catch (const Error& error) {
         if (unreadable == nullptr) throw;
-        unreadable->push_back({prefix + "/" + vm, error.what(), "could not be recovered"});
+        std::string where = prefix;
+        where.append("/").append(vm);
+        unreadable->push_back({where, error.what(), "could not be recovered"});
       }
     }
   }

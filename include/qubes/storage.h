@@ -330,6 +330,7 @@ const char *qubes_storage_volumes_vid(const qubes_storage_volumes *volumes, size
 qubes_storage_report *qubes_storage_report_ref(qubes_storage_report *report);
 void qubes_storage_report_unref(qubes_storage_report *report);
 size_t qubes_storage_report_count(const qubes_storage_report *report);
+/* Of a directory that cannot be read: PREFIX/VM. */
 const char *qubes_storage_report_vid(const qubes_storage_report *report, size_t index);
 /* What was found, with the file's name, and what was done about it: words for people. */
 const char *qubes_storage_report_finding(const qubes_storage_report *report, size_t index);

@@ -76,8 +76,8 @@ BOOST_AUTO_TEST_CASE(a_pool_that_is_absent_is_offline) {
            [&] { volume->create(); }, [&] { volume->start(); }, [&] { volume->stop(); },
            [&] { volume->remove(); }, [&] { volume->verify(); }, [&] { scratch->create(); },
            [&] { scratch->start(); }, [&] { scratch->stop(); }, [&] { volume->import_begin(1); },
-           [&] { volume->set_revisions_to_keep(-1); },
-           [&] { pool->list(); }, [&] { pool->recover(); }, [&] { pool->included_in({"/"}); }}) {
+           [&] { volume->set_revisions_to_keep(-1); }, [&] { pool->list(); },
+           [&] { pool->recover(); }, [&] { pool->included_in({"/"}); }}) {
     try {
       operation();
       BOOST_ERROR("it was not refused");
