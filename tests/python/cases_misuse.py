@@ -201,6 +201,35 @@ def close_while_others_call(place):
     equal(outcomes, {"worked", "refused"}, "outcomes")
 
 
+@test("xfs")
+def in_a_handler_of_signals(place):
+    """It runs in the middle of whatever the program does with the same objects. A process of its
+    own, as it could hang."""
+    done = run_python("""
+        import random as chance, signal, sys, qubesstorage
+        pool = qubesstorage.Pool(sys.argv[1])
+        volume = pool.volume("appvms/work/private", save_on_stop=True, size=1 << 20)
+        volume.create()
+        count = 0
+        def handler(*_):
+            global count
+            volume.is_dirty()
+            count += 1
+            if count == 1000:
+                volume.close()
+            else:
+                signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.0001, 0.0003))
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
+        try:
+            while True:
+                volume.set_rw(True)
+        except qubesstorage.HandleError as error:
+            print(count, error)
+        """, place.dir_path, timeout=60)
+    equal([done.returncode, done.stderr], [0, ""], "its end")
+    claim(done.stdout.startswith("1000 ") and "is closed" in done.stdout, done.stdout)
+
 @test()
 def nothing_is_left_after_close(place):
     place.origin().close()
