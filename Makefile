@@ -110,7 +110,7 @@ check: deps ## build and run all tests (without root: in guests)
 	@tests/run $(BUILD) unit crash simulation sim teeth faults random guest real api header command install \
 	  rust examples scenario python-static python manual html abi
 
-check-one: ## run one test: T=unit/SUITE/CASE or real/SUITE/CASE or command/NAME [SEED=N]
+check-one: ## run one: T=unit/SUITE/CASE, real/SUITE/CASE, command/NAME, python/NAME [SEED=N], or a suite
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(test_programs)
 	@case "$(T)" in \
 	  unit/*|real/*) $(BUILD)/tests/$(firstword $(subst /, ,$(T)))-tests \

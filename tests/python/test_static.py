@@ -269,6 +269,8 @@ def main():
         except AssertionError as error:
             print(f"FAILED {test.__name__}\n  {error}")
             failed += 1
+    if failed:
+        print("repeat: make check-one T=python-static")
     print(f"{len(TESTS) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
