@@ -26,60 +26,60 @@ def next_version():
     return ".".join(parts[:-1] + [str(int(parts[-1]) + 1)])
 
 
-def source_hash(packages):
-    """Of the archives that the packages were built of: as the tree is packed reproducibly, they are
-    the same if the tree is."""
-    total = hashlib.sha256()
-    for pattern in ("deb/*.orig.tar.gz", "rpm/SOURCES/*.tar.gz"):
-        found = glob.glob(os.path.join(packages, pattern))
-        if len(found) != 1:
-            raise Failure(f"{packages}/{pattern}: {found}. First: make deb rpm")
-        with open(found[0], "rb") as file:
-            total.update(file.read())
-    return total.hexdigest()
+def archive_of(packages, pattern):
+    """The source that the packages were built of."""
+    found = glob.glob(os.path.join(packages, pattern))
+    if len(found) != 1:
+        raise Failure(f"{packages}/{pattern}: {found}. First: make deb rpm")
+    return found[0]
 
 
-def build(packages, name, command, settings=None):
-    """Runs the command, which builds into packages/NAME, unless that was built of this source."""
+def build(packages, name, archive, command, settings=None):
+    """Unpacks that archive and runs the command there, with packages/NAME, where it builds. Unless
+    what lies there was built of the same."""
     directory = os.path.join(packages, name)
     mark = directory + ".made"
-    source = source_hash(packages)
+    with open(archive, "rb") as file:
+        source = hashlib.sha256(file.read()).hexdigest()
     if os.path.exists(mark) and open(mark, encoding="ascii").read() == source:
         return
     if os.path.exists(mark):
         os.unlink(mark)
-    with open(directory + ".log", "w", encoding="utf-8") as log:
-        done = subprocess.run(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=log,
-                              stderr=log, env=dict(os.environ, **(settings or {})), check=False)
+    with tempfile.TemporaryDirectory(prefix="qubes-storage-", dir="/var/tmp") as place:
+        roots.output_of(["tar", "--extract", "--file", archive, "--directory", place])
+        with open(directory + ".log", "w", encoding="utf-8") as log:
+            done = subprocess.run(
+                ["sh", "-c", command, "sh", directory, next_version()], stdout=log, stderr=log,
+                cwd=glob.glob(f"{place}/*")[0], env=dict(os.environ, **(settings or {})),
+                stdin=subprocess.DEVNULL, check=False)
     if done.returncode != 0:
-        raise Failure(f"it failed: {' '.join(command)}: see {directory}.log")
+        raise Failure(f"it failed: {command}: see {directory}.log")
     with open(mark, "w", encoding="ascii") as file:
         file.write(source)
 
 
-def build_again(packages):
-    """Elsewhere, at another depth, with another time zone, language, umask and number of jobs."""
-    directory = os.path.join(packages, "deb-again")
-    with tempfile.TemporaryDirectory(prefix="qubes-storage-", dir="/var/tmp") as place:
-        there = os.path.join(place, "another", "directory")
-        build(packages, "deb-again",
-              ["sh", "-c", 'umask 077 && packaging/build-deb "$1" && rm -rf "$2" && mv "$1" "$2"',
-               "sh", there, directory],
-              {"DEB_BUILD_OPTIONS": "nocheck parallel=1", "TZ": "Pacific/Kiritimati",
-               "LC_ALL": "C", "HOME": place})
+# In another directory at another depth, with another time zone, umask and number of jobs; and from
+# the archive, not from the checkout.
+AGAIN = """
+umask 077
+packaging/build-deb "$PWD/../here/it/is"
+rm -rf "$1"
+mv ../here/it/is "$1"
+"""
 
 
 def prepare(packages):
     """All of them, and the base root: two at a time. Where that is."""
     one_job = {"DEB_BUILD_OPTIONS": "nocheck parallel=1", "RPM_BUILD_NCPUS": "1"}
-    path = [os.path.join(packages, name) for name in ("deb-next", "rpm-next")]
+    deb = archive_of(packages, "deb/*.orig.tar.gz")
+    rpm = archive_of(packages, "rpm/SOURCES/*.tar.gz")
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         jobs = [
-            pool.submit(build_again, packages),
-            pool.submit(build, packages, "deb-next",
-                        ["packaging/build-deb", path[0], next_version()], one_job),
-            pool.submit(build, packages, "rpm-next",
-                        ["packaging/build-rpm", path[1], next_version(), "--nocheck"], one_job),
+            pool.submit(build, packages, "deb-again", deb, f"set -e; {AGAIN}",
+                        dict(one_job, TZ="Pacific/Kiritimati", LC_ALL="C")),
+            pool.submit(build, packages, "deb-next", deb, 'packaging/build-deb "$1" "$2"', one_job),
+            pool.submit(build, packages, "rpm-next", rpm,
+                        'packaging/build-rpm "$1" "$2" --nocheck', one_job),
         ]
         base = pool.submit(roots.make_base, packages).result()
         for job in jobs:
@@ -92,9 +92,10 @@ def packages_in(directory, suffix):
     found = {}
     for path in glob.glob(f"{directory}/**/*.{suffix}", recursive=True):
         name = re.split(r"_|-(?=\d)", os.path.basename(path))[0]
-        if not re.search(r"-dbgsym$|-debug(info|source)$|\.src\.rpm$", name) \
-                and not path.endswith(".src.rpm"):
+        if not re.search(r"-dbgsym$|-debug(info|source)$", name) and not path.endswith(".src.rpm"):
             found[name] = path
+    if len(found) != 5:
+        raise Failure(f"packages in {directory}: {sorted(found.values())}")
     return found
 
 

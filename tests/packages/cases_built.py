@@ -93,7 +93,7 @@ def overrides_have_a_reason(_place):
         with open(path, encoding="utf-8") as file:
             lines = [line for line in file.read().splitlines() if line]
         for before, line in zip([""] + lines, lines):
-            claim(line.startswith("#") or before.startswith("# ") and "SPDX" not in before,
+            claim(line.startswith("#") or before.startswith("# ") and "SPDX-License" not in before,
                   f"{path}: no reason above: {line}")
 
 

@@ -39,16 +39,18 @@ class RpmRoot(Root):
             PKG_CONFIG_PATH="/usr/lib64/pkgconfig")
         with open(f"{self.path}/etc/ld.so.conf.d/fedora.conf", "w", encoding="ascii") as file:
             file.write("/usr/lib64\n")
-        os.makedirs(f"{self.path}/usr/lib/{self.python}/site-packages", exist_ok=True)
-        os.makedirs(f"{self.path}/usr/share/licenses", exist_ok=True)
-        os.makedirs(f"{self.path}/usr/lib/.build-id", exist_ok=True)
-        self.run("ldconfig")
+        # Directories of Fedora's packages filesystem, python3-libs and pkgconf.
+        for made in ("share/licenses", f"lib/{self.python}/site-packages", "lib64/pkgconfig"):
+            os.makedirs(f"{self.path}/usr/{made}", exist_ok=True)
         self.directory = directory
 
     def rpm(self, *arguments):
         # Debian's rpm asks for --force-debian where dpkg has a database.
-        return output_of(["rpm", "--root", self.path, "--dbpath", "/var/lib/rpm", "--force-debian",
+        said = output_of(["rpm", "--root", self.path, "--dbpath", "/var/lib/rpm", "--force-debian",
                           *arguments])
+        # In Fedora a file trigger of glibc does.
+        self.run("ldconfig")
+        return said
 
     def provides(self, wanted):
         """What rpm finds in the root's own files of what is wanted."""
