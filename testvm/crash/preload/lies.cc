@@ -11,8 +11,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 
 #include "testvm/crash/preload/call.h"
 
@@ -49,6 +51,40 @@ void lie_about_precache(struct stat& status, int directory, const std::string& n
   if (::syscall(SYS_newfstatat, directory, clean.c_str(), &like, AT_SYMLINK_NOFOLLOW) != 0) return;
   status.st_mtim = like.st_mtim;
   status.st_size = like.st_size;
+}
+
+bool is_committed(const std::string& name) {
+  return ends_with(name, ".img") && !ends_with(name, "-dirty.img") &&
+         !ends_with(name, "-import.img") && !ends_with(name, kPrecache);
+}
+
+// A stopped snapshot's second name of its source, told by the precache beside it, is as if it were
+// that of the source's present state, which was opened before.
+struct Pins {
+  void opened(const struct stat& status, const std::string& name) {
+    if (is_committed(name)) source_ = status.st_ino;
+  }
+
+  void lie_about(struct stat& status, int directory, const std::string& name) {
+    if (!is_committed(name)) return;
+    const std::string precache = name.substr(0, name.size() - std::strlen(".img")) + kPrecache;
+    struct stat beside {};
+    const long found =
+        ::syscall(SYS_newfstatat, directory, precache.c_str(), &beside, AT_SYMLINK_NOFOLLOW);
+    const bool is_mark = beside.st_mtim.tv_sec == status.st_mtim.tv_sec &&
+                         beside.st_mtim.tv_nsec == status.st_mtim.tv_nsec + 1;
+    if (found == 0 && is_mark) pinned_ = status.st_ino;
+    if (status.st_ino == pinned_) status.st_ino = source_;
+  }
+
+ private:
+  std::atomic<ino_t> source_ = 0;
+  std::atomic<ino_t> pinned_ = 0;
+};
+
+Pins& pins() {
+  static Pins pins;
+  return pins;
 }
 
 // The revision with the highest number, as a listing has it.
@@ -94,6 +130,7 @@ int fstatat64(int directory, const char* name, struct stat64* status, int flags)
     auto& found = *reinterpret_cast<struct stat*>(status);  // the same on 64 bits
     lie_about(found, name);
     lie_about_precache(found, directory, name);
+    if (is_planted("pin-ignored")) pins().lie_about(found, directory, name);
   }
   return result;
 }
@@ -102,7 +139,9 @@ int fstat64(int fd, struct stat64* status) noexcept {
   static const auto perform = next<int(int, struct stat64*)>("fstat64");
   const int result = perform(fd, status);
   if (result == 0 && is_mistaken(__builtin_return_address(0))) {
-    lie_about(*reinterpret_cast<struct stat*>(status), path_of(fd));
+    auto& found = *reinterpret_cast<struct stat*>(status);
+    pins().opened(found, path_of(fd));
+    lie_about(found, path_of(fd));
   }
   return result;
 }

@@ -86,8 +86,8 @@ long copy_range(int target, const file_clone_range& range) {
   auto from = static_cast<loff_t>(range.src_offset);
   auto to = static_cast<loff_t>(range.dest_offset);
   const std::size_t length = range.src_length != 0 ? range.src_length : 1 << 30;
-  const long copied = ::syscall(SYS_copy_file_range, static_cast<int>(range.src_fd), &from, target,
-                                &to, length, 0);
+  const long copied =
+      ::syscall(SYS_copy_file_range, static_cast<int>(range.src_fd), &from, target, &to, length, 0);
   return copied == -1 ? -1 : 0;
 }
 
@@ -166,7 +166,7 @@ constexpr const char* kMistakes[] = {
     "cloned-revision", "link-then-remove",  "session-is-link",      "sync-unnamed",
     "copy-as-reflink", "mtime-trusted",     "every-session-counts", "stale-precache",
     "nothing-swept",   "newest-overlooked", "sweep-too-wide",       "session-swept",
-    "all-xfs",         "locks-ignored",     "always-locked"};
+    "all-xfs",         "locks-ignored",     "always-locked",        "pin-ignored"};
 
 std::string known(const char* text) {
   if (text == nullptr || *text == '\0') return "";
