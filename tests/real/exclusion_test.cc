@@ -114,11 +114,11 @@ void check_whole(Pool& pool, const std::string& path) {
     BOOST_TEST(parsed.has_value(), "foreign file " << name);
     if (parsed) BOOST_TEST((parsed->role != FileName::Role::temporary), "temporary " << name);
   }
-  BOOST_TEST(volume->revisions().size() <= 3u);  // a revert adds one
   volume->verify();
   volume->start();
   test::write_at(volume->path(), 0, "whole");
   volume->stop();
+  BOOST_TEST(volume->revisions().size() <= 2u);  // what was killed before it pruned left more
   BOOST_TEST(test::read_file(path + "/appvms/work/private.img").substr(0, 5) == "whole");
 }
 
