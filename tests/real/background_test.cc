@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Precaches that are still being made, on real filesystems, with real threads.
+// Precaches that are still being made, on real filesystems, with real threads; who sees and who
+// waits for them.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include <boost/test/unit_test.hpp>
 #include <chrono>
 #include <condition_variable>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <future>
@@ -210,6 +212,68 @@ BOOST_DATA_TEST_CASE(a_start_takes_over_a_half_made_precache, kReflinking, kind)
   at.origin->stop();
   at.pool->drain();
   BOOST_TEST(at.origin->revisions().size() == 1u);  // nothing was written: none more
+}
+
+BOOST_DATA_TEST_CASE(the_pool_says_what_waits_and_what_runs, kReflinking, kind) {
+  Background at(kind);
+  BOOST_TEST(at.pool->info().background.running == 0u);
+  at.fs->begin_to_hold();
+  at.session("two");
+  at.fs->wait_until_held();
+  BOOST_TEST(at.pool->info().background.running == 1u);
+  const auto waiting = at.pool->info().background.waiting;
+  at.snapshot->start();
+  at.snapshot->stop();  // a precache to make, and blocks to free
+  BOOST_TEST(at.pool->info().background.waiting > waiting);
+  auto drain = std::async(std::launch::async, [&] { at.pool->drain(); });
+  BOOST_TEST((drain.wait_for(std::chrono::milliseconds(50)) == std::future_status::timeout));
+  at.fs->let_go();
+  drain.get();
+  BOOST_TEST(at.pool->info().background.running == 0u);
+  BOOST_TEST(at.pool->info().background.waiting == 0u);
+}
+
+BOOST_DATA_TEST_CASE(the_end_of_the_pool_waits_for_the_background, kReflinking, kind) {
+  Background at(kind);
+  at.fs->begin_to_hold();
+  at.session("two");
+  at.fs->wait_until_held();
+  BOOST_TEST(::access(at.file(kOrigin, "-precache.img").c_str(), F_OK) == -1);
+  auto end = std::async(std::launch::async, [&] { at.pool.reset(); });
+  BOOST_TEST((end.wait_for(std::chrono::milliseconds(50)) == std::future_status::timeout));
+  at.fs->let_go();
+  end.get();
+  BOOST_TEST(at.text(kOrigin, "-precache.img") == "two");
+}
+
+// Files that are open here and lie on the disk.
+static std::vector<std::string> open_files(const std::string& disk) {
+  std::vector<std::string> found;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    const std::string target = std::filesystem::read_symlink(entry.path(), gone).string();
+    if (target.starts_with(disk + "/")) found.push_back(target);
+  }
+  return found;
+}
+
+// Its blocks must not stay until the pool is closed.
+BOOST_DATA_TEST_CASE(a_clone_for_a_volume_that_is_gone_is_let_go, kReflinking, kind) {
+  Background at(kind);
+  PoolConfig config;
+  config.dir_path = at.disk.path() + "/pool";
+  Pool other(config, real_filesystem(), Worker::Mode::thread);
+  VolumeConfig of_origin;
+  of_origin.save_on_stop = true;
+  at.fs->begin_to_hold();
+  at.session("two");
+  at.fs->wait_until_held();
+  other.volume(kOrigin, of_origin)->remove();
+  other.drain();
+  at.fs->let_go();
+  at.pool->drain();
+  BOOST_TEST(open_files(at.disk.path()) == std::vector<std::string>(),
+             boost::test_tools::per_element());
 }
 
 BOOST_DATA_TEST_CASE(a_commit_does_not_wait_for_a_precache_in_the_making, kReflinking, kind) {
