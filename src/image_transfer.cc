@@ -63,7 +63,8 @@ void ImageVolume::end_held_import(bool success, bool copying, const Progress& pr
     }
     if (!success) {
       at.changes.unlink(at.names.import);
-      if (!at.files.any()) operation.remove_directory_if_empty();  // as it was before
+      // As it was before. Not synced: that would write what was copied, and a cancel waits for it.
+      if (!at.files.any()) operation.drop_directory_if_empty();
       return;
     }
     if (at.files.dirty) {

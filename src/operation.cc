@@ -112,12 +112,16 @@ bool Operation::try_remove_directory() {
   return *removed;
 }
 
-void Operation::undo_directory() noexcept {
+void Operation::drop_directory_if_empty() noexcept {
   try {
-    if (made_directory_) try_remove_directory();
+    try_remove_directory();
   } catch (...) {
     // Out of memory: the same.
   }
+}
+
+void Operation::undo_directory() noexcept {
+  if (made_directory_) drop_directory_if_empty();
 }
 
 }  // namespace qubes::storage

@@ -62,6 +62,9 @@ class Operation {
   // durable. False where something is in it.
   bool remove_directory_if_empty();
 
+  // The same where it does not matter when it happens: an empty directory is harmless.
+  void drop_directory_if_empty() noexcept;
+
   // Takes back the directory that this operation made, after it failed.
   void undo_directory() noexcept;
 

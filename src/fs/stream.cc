@@ -16,7 +16,8 @@
 namespace qubes::storage {
 namespace {
 
-constexpr int kPatienceMs = 100;
+// A cancel takes effect within 100 ms.
+constexpr int kPatienceMs = 50;
 
 // False if nothing has happened for a while. Files without readiness (/dev/zero, block devices)
 // are always ready.

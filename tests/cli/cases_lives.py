@@ -132,6 +132,22 @@ def resize_of_a_stopped_volume(place):
     equal([r["size_bytes"] for r in place.volume("revisions")][-1], 16 * MIB, "what was cut off")
 
 
+@test("xfs", "btrfs")
+def it_answers_before_it_waits(place):
+    place.volume("create", PRIVATE, "--size", "512M")
+    place.volume("start")
+    with open(place.path("-dirty.img"), "r+b") as file:
+        for block in range(20000):  # so many extents that a clone takes a while
+            os.pwrite(file.fileno(), b"x" * 4096, block * 8192)
+    command = place.popen("stop", place.pool, PRIVATE, stdout=subprocess.PIPE)
+    equal(command.stdout.readline(), PRIVATE.encode() + b": committed\n", "the answer")
+    claim(PRIVATE + "-precache.img" not in place.files(), "the precache came first")
+    claim(command.poll() is None, "it has not waited")
+    equal(command.wait(), 0, "status")
+    claim(PRIVATE + "-precache.img" in place.files(), "it has not waited for the precache")
+    command.stdout.close()
+
+
 @test()
 def without_waiting_there_is_no_precache(place):
     place.call("--no-wait", "create", place.pool, PRIVATE, "--size", "8M")
