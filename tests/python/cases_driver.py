@@ -202,6 +202,10 @@ def create_verify_start_stop(place):
     write(daemon.origin, b"later")
     wait(daemon.origin.start())
     equal(content(daemon.origin.path), b"later", "a session of an origin is resumed")
+    for _ in range(2):
+        wait(daemon.volatile.start())
+        equal(content(daemon.volatile.path), bytes(5), "a volatile one always begins anew")
+        write(daemon.volatile, b"guest")
 
 
 @test()
