@@ -10,7 +10,8 @@ import time
 
 import qubesstorage
 from harness import test
-from place import MIB, PRIVATE, claim, descriptors, equal, raises, rest_of, run_python, threads
+from place import (MIB, PRIVATE, SLOWNESS, claim, descriptors, equal, raises, rest_of, run_python,
+                   threads)
 
 ARGUMENTS = {
     "resize": (MIB,), "import_begin": (MIB,), "import_fd": (0,), "export_to": (1,), "prune": (1,),
@@ -228,7 +229,7 @@ def in_a_handler_of_signals(place):
                 volume.set_rw(True)
         except qubesstorage.HandleError as error:
             print(count, error)
-        """, place.dir_path, timeout=60)
+        """, place.dir_path, timeout=60 * min(SLOWNESS, 5))
     equal([done.returncode, done.stderr], [0, ""], "its end")
     claim(done.stdout.startswith("1000 ") and "is closed" in done.stdout, done.stdout)
 
