@@ -106,9 +106,10 @@ $(simulation_programs): $(BUILD)/tests/%: $(BUILD)/tests/simulation/%_main.o \
 test_programs := $(BUILD)/tests/unit-tests $(BUILD)/tests/real-tests
 
 check: deps ## build and run all tests (without root: in guests)
-	@$(MAKE) --no-print-directory -j$(JOBS) all man html $(test_programs) simulation crash-programs
+	@$(MAKE) --no-print-directory -j$(JOBS) all man html $(test_programs) simulation crash-programs \
+	  fuzz-programs
 	@tests/run $(BUILD) unit crash simulation sim teeth faults random guest real api header command install \
-	  rust examples scenario python-static python manual html abi
+	  rust examples scenario python-static python manual html abi documents corpus
 
 check-one: ## run one: T=unit/SUITE/CASE, real/SUITE/CASE, command/NAME, python/NAME [SEED=N], or a suite
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(test_programs)
@@ -142,17 +143,18 @@ include testvm/crash/crash.mk
 include tests/bench/bench.mk
 include scripts/reference/reference.mk
 include packaging/packages.mk
+include tests/fuzz/fuzz.mk
 
 asan: deps ## the tests under the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)-asan OPTIMIZE='-O1 -g' sanitized \
-	  SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' SUITES='unit real api'
+	  SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' SUITES='unit real api corpus'
 
 tsan: deps ## the tests with many threads under the thread sanitizer
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)-tsan OPTIMIZE='-O1 -g' sanitized \
 	  SANITIZE='-fsanitize=thread' SUITES='unit threads'
 
 sanitized:
-	@$(MAKE) --no-print-directory -j$(JOBS) all $(test_programs)
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(test_programs) fuzz-programs
 	@tests/run $(BUILD) $(SUITES)
 
 lint: ## formatting, clang-tidy, and the rules of docs/HACKING.md
@@ -165,6 +167,12 @@ abi: deps ## compare the ABI with that of the releases in abi/, and test the com
 
 abi-keep: $(library) ## keep the ABI of this version in abi/, for a release
 	@scripts/abi keep $(library)
+
+evidence: ## docs/EVIDENCE.md from docs/evidence.json (scripts/evidence says how that gets its figures)
+	@scripts/evidence page
+
+release-notes: $(library) ## the figures of the library in CHANGELOG.md
+	@scripts/release-notes $(library)
 
 # ---- Demonstration, installation ------------------------------------------------------------------
 
@@ -213,12 +221,12 @@ uninstall: ## remove what install put there
 	  $(DESTDIR)$(MANDIR)/man3/qubes_storage_*.3
 
 clean: ## remove everything that was built
-	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz
 
 help: ## list the verbs
 	@sed -n 's|^\([a-z-]*\):.*## |  \1\t|p' Makefile $(filter %.mk,$(MAKEFILE_LIST)) | expand -t 14
 
-.PHONY: all abi abi-keep simulation sim teeth faults random check check-one asan tsan sanitized lint demo deps install install-python uninstall uninstall-python clean help
+.PHONY: all abi abi-keep evidence release-notes simulation sim teeth faults random check check-one asan tsan sanitized lint demo deps install install-python uninstall uninstall-python clean help
 .DELETE_ON_ERROR:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

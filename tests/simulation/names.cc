@@ -86,6 +86,10 @@ NameId intern(const std::string& text) {
   return found->second;
 }
 
+void forget_names() {
+  table() = Table();
+}
+
 const NameInfo& info(NameId name) {
   return table().infos[name];
 }

@@ -25,6 +25,9 @@ struct NameInfo {
 NameId intern(const std::string& text);
 const NameInfo& info(NameId name);
 
+// All numbers that were given mean nothing from here on: for who makes names without end.
+void forget_names();
+
 // The name of a revision of the same volume with another number and time.
 NameId renamed_revision(NameId name, std::int64_t number, std::int64_t seconds);
 

@@ -350,6 +350,9 @@ FilePtr SimulatedFilesystem::rename(const Directory& directory, const std::strin
   must_find(directory, from);
   const InodeNumber parent = inode_of(directory);
   const InodeNumber replaced = disk_.lookup(parent, intern(to));
+  if (replaced != 0 && disk_.inodes[replaced].is_directory) {
+    throw_errno(EISDIR, "rename", directory.path() + '/' + to);
+  }
   FilePtr kept = replaced == 0 ? nullptr : open_inode(replaced, to);
   const bool is_leftover = replaced == 0 && info(intern(from)).role == Role::revision;
   perform({StepKind::rename, parent, 0, from, to, is_leftover},
@@ -362,6 +365,9 @@ FilePtr SimulatedFilesystem::unlink(const Directory& directory, const std::strin
   const InodeNumber parent = inode_of(directory);
   const InodeNumber inode = disk_.lookup(parent, intern(name));
   if (inode == 0) return nullptr;
+  if (disk_.inodes[inode].is_directory) {
+    throw_errno(EISDIR, "unlink", directory.path() + '/' + name);
+  }
   FilePtr kept = open_inode(inode, name);
   const Role role = info(intern(name)).role;
   const bool is_leftover = role == Role::temporary || role == Role::import ||
