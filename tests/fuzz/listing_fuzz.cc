@@ -64,6 +64,17 @@ bool is_plain(const Listing& listing) {
   });
 }
 
+// A precache may be the only copy of something.
+void require_lone_precache_kept(const Listing& before, const Listing& after) {
+  for (const auto& [name, was] : before) {
+    const std::string& volume = was.meaning.volume;
+    if (was.meaning.letter != 'P' || was.is_directory) continue;
+    if (find_letter(before, volume, 'C') || find_letter(before, volume, 'D')) continue;
+    if (find_letter(before, volume, 'R')) continue;
+    require(after.contains(name), "recover removed the only file of " + volume);
+  }
+}
+
 void check_recover(const FilesystemPtr& fs) {
   const Disk before = fs->disk();
   const Listing listed = list_directory(before, kVm);
@@ -71,6 +82,7 @@ void check_recover(const FilesystemPtr& fs) {
   const Listing after = list_directory(fs->disk(), kVm);
   require_others_untouched(listed, after, "", "recover");
   require_states_kept(listed, after, "", "recover");
+  require_lone_precache_kept(listed, after);
   const bool is_whole = std::none_of(report.begin(), report.end(), [](const Finding& finding) {
     return finding.action == "could not be recovered";
   });
