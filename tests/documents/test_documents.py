@@ -42,7 +42,7 @@ def check_names(check):
             glob.glob(os.path.join(ROOT, place, name + end)) for place in
             ("", near, "src", "src/fs", "tests", "testvm", "docs", "tests/simulation", "testvm/crash",
              "testvm/crash/driver",
-             "tests/unit", "tests/real", "bindings/python", "c-api", "scripts/reference")
+             "tests/unit", "tests/real", "bindings/python", "bindings/rust", "c-api", "scripts/reference")
             for end in ("", ".*"))]
         check.empty(missing, f"{page} names what is not there")
 
