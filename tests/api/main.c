@@ -15,10 +15,9 @@
 enum { kSecondsMax = 300, kPauseMicroseconds = 10000, kPausesMax = 300 };
 
 static const struct test* const groups[] = {
-    error_tests,  config_tests, null_tests,   pool_tests,     vid_tests,
-    life_tests,   kind_tests,   resize_tests, import_tests,   export_tests,
-    kernel_tests, block_tests,  thread_tests, property_tests, job_tests,
-    fork_tests,
+    error_tests,  config_tests,   null_tests,   pool_tests,   vid_tests,    life_tests,
+    kind_tests,   resize_tests,   import_tests, export_tests, kernel_tests, block_tests,
+    thread_tests, property_tests, job_tests,    fork_tests,
 };
 
 static void find_filesystem(void) {

@@ -41,7 +41,8 @@ constexpr Reason kReasons[] = {
     {".*: without \"(name T of P|set mtime of P)\"",
      "no precache, or none that is valid: only slower"},
     {"stop: without \"link C -> C\"",
-     "the second name of a snapshot's source is looked for, and without it the precache is dropped"},
+     "the second name of a snapshot's source is looked for, and without it the precache is "
+     "dropped"},
     // Changes of which either may be the first.
     {"(stop|import|shrink|revert): \"link C -> R\" before \"(sync [DI]|unlink P)\"",
      "a revision that is the committed state is swept; the other step touches neither"},

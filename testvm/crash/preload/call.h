@@ -17,7 +17,7 @@ struct Call {
   std::string directory;  // where the name is that is changed, or that of the file that is synced
   std::string from;       // the file that is synced, cloned into, removed or renamed
   std::string to;         // the new name of a link or rename
-  int target = -1;              // of a clone
+  int target = -1;        // of a clone
   file_clone_range range = {};  // of its source
 };
 
