@@ -50,30 +50,14 @@ KINDS = (
 
 
 class Case:
-    def __init__(self, kind, filesystem, recordings_of_it):
-        self.kind, self.filesystem, self.recordings = kind, filesystem, recordings_of_it
+    def __init__(self, kind, filesystem):
+        self.kind, self.filesystem = kind, filesystem
 
-
-def prepare(programs, kinds, filesystems, work, on_host):
-    cases = []
-    for number, kind in enumerate(kinds):
-        for filesystem in filesystems:
-            if filesystem not in kind.where:
-                continue
-            cases.append(Case(kind, filesystem, [
-                recordings.prepare(os.path.join(work, f"{filesystem}-{number}-{seed}-{percent}"),
-                                   filesystem, kind.command(programs, seed, on_host),
-                                   mistake=kind.mistake,
-                                   noise=f"seed={seed},percent={percent}")
-                for seed, percent in kind.noise]))
-    return cases
-
-
-def capture(programs, cases, on_host):
-    everything = [one for case in cases for one in case.recordings]
-    for start in range(0, len(everything), recordings.DISKS_MAX):
-        batch = everything[start:start + recordings.DISKS_MAX]
-        (host if on_host else recordings).capture(batch, programs)
+    def prepare(self, turn, programs, directory, on_host):
+        seed, percent = self.kind.noise[turn]
+        return recordings.prepare(directory, self.filesystem,
+                                  self.kind.command(programs, seed, on_host),
+                                  mistake=self.kind.mistake, noise=f"seed={seed},percent={percent}")
 
 
 class Verdict:
@@ -86,17 +70,12 @@ class Verdict:
         self.bad = outcome.bad[0] if outcome.bad else None
 
 
-def look_at(cases, backend, jobs, seconds):
-    """The second recording of a case only where the first was in vain."""
-    verdicts = [Verdict(case) for case in cases]
-    for turn in range(max(len(case.recordings) for case in cases)):
-        todo = [verdict for verdict in verdicts
-                if not verdict.bad and turn < len(verdict.case.recordings)]
-        tasks = [checking.Task(one.case.recordings[turn], 0, "--bad-max", "1", "--seconds",
-                               str(seconds[one.case.kind.wrong])) for one in todo]
-        for verdict, outcome in zip(todo, checking.check_all(backend, tasks, jobs)):
-            verdict.add(outcome)
-    return verdicts
+def record(cases, turn, programs, work, on_host):
+    made = [case.prepare(turn, programs, os.path.join(work, str(number)), on_host)
+            for number, case in enumerate(cases)]
+    for start in range(0, len(made), recordings.DISKS_MAX):
+        (host if on_host else recordings).capture(made[start:start + recordings.DISKS_MAX], programs)
+    return made
 
 
 def judge(verdict, say):
@@ -119,10 +98,20 @@ def judge(verdict, say):
 
 
 def verdicts_on(kinds, programs, backend, filesystems, jobs, on_host=False, seconds=None):
-    with tempfile.TemporaryDirectory(prefix="crash-", dir=place_for_recordings()) as work:
-        cases = prepare(programs, kinds, filesystems, work, on_host)
-        capture(programs, cases, on_host)
-        return look_at(cases, backend, jobs, seconds or SECONDS)
+    """The next recording of a case is only made where the ones before it were in vain."""
+    seconds = seconds or SECONDS
+    verdicts = [Verdict(Case(kind, filesystem)) for kind in kinds for filesystem in filesystems
+                if filesystem in kind.where]
+    for turn in range(max(len(kind.noise) for kind in kinds)):
+        todo = [one for one in verdicts if not one.bad and turn < len(one.case.kind.noise)]
+        with tempfile.TemporaryDirectory(prefix="crash-", dir=place_for_recordings()) as work:
+            made = record([one.case for one in todo], turn, programs, work, on_host)
+            tasks = [checking.Task(recording, 0, "--bad-max", "1", "--seconds",
+                                   str(seconds[one.case.kind.wrong]))
+                     for one, recording in zip(todo, made)]
+            for verdict, outcome in zip(todo, checking.check_all(backend, tasks, jobs)):
+                verdict.add(outcome)
+    return verdicts
 
 
 def run(programs, backend, filesystems, jobs, say):

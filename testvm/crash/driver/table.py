@@ -38,7 +38,7 @@ FURTHER = {
     "no sync of the directory between link and rename": "no-middle-sync",
     "no sync of the directory after the rename": "no-last-sync",
 }
-NOISE = ((2, 25), (4, 40))
+NOISE = ((2, 25), (4, 40), (5, 10), (6, 25), (7, 40), (8, 0), (9, 25), (10, 40))
 SECONDS = 15  # for each recording
 
 
