@@ -286,6 +286,24 @@ BOOST_AUTO_TEST_CASE(a_sync_that_failed_for_want_of_space_can_be_tried_again) {
   BOOST_TEST(read(kVid, ".img") == "one");
 }
 
+// Found by fuzzing: the copy went on in a file that the second import had closed.
+BOOST_AUTO_TEST_CASE(a_second_import_while_the_first_is_copied_and_somebody_removed_its_file) {
+  auto volume = created(kVid);
+  auto source = created("appvms/work/other");
+  session(*source, "imported");
+  bool was_told = false;
+  const Progress progress = [&](std::uint64_t, std::optional<std::uint64_t>) {
+    if (was_told || !exists(kVid, "-import.img")) return;
+    was_told = true;
+    std::filesystem::remove(file(kVid, "-import.img"));
+    check_refused(*this, Code::busy, [&] { volume->import_begin(4096); });
+  };
+  BOOST_CHECK_THROW(volume->import_volume(*source, progress), Error);
+  BOOST_TEST(was_told);
+  volume->import_begin(4096);  // the first is over
+  volume->import_end(false);
+}
+
 BOOST_AUTO_TEST_CASE(an_import_whose_sync_failed_is_not_committed_by_trying_again) {
   auto volume = created(kVid);
   volume->import_begin(4096);
