@@ -136,16 +136,16 @@ const Found* find_letter(const Listing& listing, const std::string& volume, char
 }
 
 void require_others_untouched(const Listing& before, const Listing& after,
-                              const std::string& volume, const std::string& what) {
-  const Found* session = find_letter(before, volume, 'D');
+                              const std::string& volume, InodeNumber session,
+                              const std::string& what) {
   for (const auto& [name, was] : before) {
     const bool is_foreign = was.meaning.letter == 0;
     if (!is_foreign && (volume.empty() || was.meaning.volume == volume)) continue;
     const auto is = after.find(name);
     require(is != after.end(), what + " removed " + name + ", which is not its own");
     // A session is written in place, under all names that somebody gave it.
-    const bool is_session = session != nullptr && session->inode == was.inode;
-    require(is->second.same(was) || (is_session && is->second.inode == was.inode),
+    const bool is_session = was.inode == session && is->second.inode == session;
+    require(is->second.same(was) || is_session,
             what + " changed " + name + ", which is not its own");
   }
   for (const auto& [name, is] : after) {

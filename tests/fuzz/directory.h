@@ -44,9 +44,10 @@ const Found* find_letter(const Listing& listing, const std::string& volume, char
 // Each of these ends the program where it does not hold.
 
 // What is not a file of `volume` is as it was: foreign names, and those of other volumes. Of an
-// empty `volume`: the foreign names.
+// empty `volume`: the foreign names. `session` is an inode that is written, 0 for none.
 void require_others_untouched(const Listing& before, const Listing& after,
-                              const std::string& volume, const std::string& what);
+                              const std::string& volume, simulation::InodeNumber session,
+                              const std::string& what);
 // Every state of `volume` (of all where it is empty) has a name still, under which it is a state.
 void require_states_kept(const Listing& before, const Listing& after, const std::string& volume,
                          const std::string& what);

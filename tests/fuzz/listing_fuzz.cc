@@ -80,7 +80,7 @@ void check_recover(const FilesystemPtr& fs) {
   const Listing listed = list_directory(before, kVm);
   const std::vector<Finding> report = recover(fs);
   const Listing after = list_directory(fs->disk(), kVm);
-  require_others_untouched(listed, after, "", "recover");
+  require_others_untouched(listed, after, "", 0, "recover");
   require_states_kept(listed, after, "", "recover");
   require_lone_precache_kept(listed, after);
   const bool is_whole = std::none_of(report.begin(), report.end(), [](const Finding& finding) {
@@ -250,9 +250,11 @@ void check_verb(const FilesystemPtr& fs, Bytes& input) {
   const std::optional<Code> refusal = answer(fs, choice);
   const Listing after = list_directory(fs->disk(), kVm);
   const std::string what = "verb " + std::to_string(static_cast<int>(choice.verb));
-  require_others_untouched(before, after, choice.volume, what);
+  const Found* dirty = find_letter(before, choice.volume, 'D');
+  const simulation::InodeNumber session = dirty != nullptr ? dirty->inode : 0;
+  require_others_untouched(before, after, choice.volume, session, what);
   require_others_untouched(source_before, list_directory(fs->disk(), "/pool/vm-templates/t"), "-",
-                           what);
+                           session, what);
   if (keeps_all(choice)) require_states_kept(before, after, choice.volume, what);
   if (refusal) {
     check_refused(choice, *refusal, before, after);

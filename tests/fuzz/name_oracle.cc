@@ -58,6 +58,7 @@ Meaning revision_name(const std::string& name) {
                   &time.tm_mday, &time.tm_hour, &time.tm_min, &time.tm_sec) != 6) {
     return {};
   }
+  if (time.tm_year < 0) return {};
   time.tm_year -= 1900;
   time.tm_mon -= 1;
   const std::uint64_t number = std::strtoull(name.c_str() + image + 5, nullptr, 10);
