@@ -127,6 +127,17 @@ Listing list_directory(const Disk& disk, const std::string& path) {
   return listing;
 }
 
+void trace(const std::string& title, const Listing& listing) {
+  if (std::getenv("FUZZ_TRACE") == nullptr) return;
+  std::fprintf(stderr, "%s\n", title.c_str());
+  for (const auto& [name, found] : listing) {
+    std::fprintf(stderr, "  %c inode %u %s mtime %lld %s\n",
+                 found.meaning.letter != 0 ? found.meaning.letter : '-', unsigned{found.inode},
+                 found.is_directory ? "directory" : found.content.text().c_str(),
+                 static_cast<long long>(found.mtime_ns - simulation::kFirstTimeNs), name.c_str());
+  }
+}
+
 const Found* find_letter(const Listing& listing, const std::string& volume, char letter) {
   for (const auto& [name, found] : listing) {
     const bool is_it = found.meaning.letter == letter && found.meaning.volume == volume;
@@ -161,9 +172,10 @@ void require_states_kept(const Listing& before, const Listing& after, const std:
     const std::string& name = entry.first;
     const Found& was = entry.second;
     if (!was.is_state() || (!volume.empty() && was.meaning.volume != volume)) continue;
-    const bool is_there = std::any_of(after.begin(), after.end(), [&was](const auto& each) {
+    const bool is_there = std::any_of(after.begin(), after.end(), [&](const auto& each) {
       const Found& is = each.second;
-      return is.is_state() && is.inode == was.inode && is.content == was.content &&
+      const bool is_it = is.inode == was.inode || !volume.empty();
+      return is.is_state() && is_it && is.content == was.content &&
              is.meaning.volume == was.meaning.volume;
     });
     require(is_there, what + " lost the state " + name);

@@ -39,6 +39,9 @@ struct Found {
 using Listing = std::map<std::string, Found>;
 Listing list_directory(const simulation::Disk& disk, const std::string& path);
 
+// Prints it where FUZZ_TRACE is set.
+void trace(const std::string& title, const Listing& listing);
+
 const Found* find_letter(const Listing& listing, const std::string& volume, char letter);
 
 // Each of these ends the program where it does not hold.
@@ -48,7 +51,8 @@ const Found* find_letter(const Listing& listing, const std::string& volume, char
 void require_others_untouched(const Listing& before, const Listing& after,
                               const std::string& volume, simulation::InodeNumber session,
                               const std::string& what);
-// Every state of `volume` (of all where it is empty) has a name still, under which it is a state.
+// Every state of `volume` is still one under some name, or a copy of it is: a commit or a revert
+// adds none where there is one. Of an empty `volume`: of all volumes, and without copies.
 void require_states_kept(const Listing& before, const Listing& after, const std::string& volume,
                          const std::string& what);
 

@@ -115,7 +115,10 @@ enum class Verb {
   import_cancelled,
   look
 };
-constexpr std::size_t kVerbs = static_cast<std::size_t>(Verb::look) + 1;
+constexpr std::array<const char*, 12> kVerbNames = {
+    "start", "stop",   "discard", "revert", "create",           "remove",
+    "prune", "resize", "shrink",  "import", "cancelled import", "look"};
+constexpr std::size_t kVerbs = kVerbNames.size();
 
 struct Choice {
   Verb verb;
@@ -249,7 +252,12 @@ void check_verb(const FilesystemPtr& fs, Bytes& input) {
   fs->advance_clock();
   const std::optional<Code> refusal = answer(fs, choice);
   const Listing after = list_directory(fs->disk(), kVm);
-  const std::string what = "verb " + std::to_string(static_cast<int>(choice.verb));
+  const std::string what =
+      std::string(kVerbNames[static_cast<std::size_t>(choice.verb)]) + " of " + choice.volume;
+  trace("before " + what + ", keep " + std::to_string(*choice.config.revisions_to_keep) +
+            (refusal ? ", refused " + std::to_string(static_cast<int>(*refusal)) : ""),
+        before);
+  trace("after", after);
   const Found* dirty = find_letter(before, choice.volume, 'D');
   const simulation::InodeNumber session = dirty != nullptr ? dirty->inode : 0;
   require_others_untouched(before, after, choice.volume, session, what);
