@@ -115,6 +115,19 @@ const std::map<std::string, std::function<void(const Contest&)>> kOperations = {
     {"cycle", cycle},
 };
 
+// A daemon has run operations before: the code is in memory, the thread of the pool is there. On the
+// disk nothing is left of it.
+void warm_up(qubes_storage_pool* pool, const std::string& pool_path) {
+  const auto volume = open_volume(pool, "appvms/warm-up/volatile", Kind::scratch);
+  qubes_storage_volume_start(volume.get(), 0, Checked());
+  qubes_storage_volume_stop(volume.get(), 0, Checked());
+  qubes_storage_volume_remove(volume.get(), 0, Checked());
+  qubes_storage_pool_drain(pool, Checked());
+  const int directory = must(::open(pool_path.c_str(), O_RDONLY | O_CLOEXEC), "open " + pool_path);
+  must(::syncfs(directory), "sync " + pool_path);
+  must(::close(directory), "close " + pool_path);
+}
+
 int run(int argc, char** argv) {
   if (argc < 4 || !kOperations.contains(argv[3])) {
     (void)std::fprintf(stderr, "usage: %s DEVICE POOL OPERATION [IMAGE]\noperations:", argv[0]);
@@ -124,6 +137,7 @@ int run(int argc, char** argv) {
   }
   Measurement measured(argv[1]);
   const auto pool = open_pool(argv[2]);
+  warm_up(pool.get(), argv[2]);
   kOperations.at(argv[3])({measured, pool.get(), argc > 4 ? argv[4] : ""});
   measured.print();
   return 0;
