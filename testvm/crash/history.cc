@@ -158,6 +158,14 @@ Expectation History::expected(const Act& act) const {
       }
     }
   }
+  // The new size may be durable before what the guest had not flushed.
+  const bool resizes = act.verb == Verb::grow || act.verb == Verb::shrink;
+  if (resizes && now_[act.volume].loose) {
+    for (const State& state : expected.after) {
+      expected.during.push_back(state);
+      expected.during.back().loose = true;
+    }
+  }
   if (act.verb == Verb::start && act.keep < 0) {
     for (std::size_t i = 0; i < volumes_.size(); ++i) {
       // Refused while a snapshot of it runs.

@@ -63,6 +63,20 @@ BOOST_AUTO_TEST_CASE(a_session_may_lose_what_was_not_flushed_and_nothing_else) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_session_that_is_resized_may_have_its_size_before_what_was_not_flushed) {
+  std::vector<std::string> marks(kCommitted.begin(), kCommitted.begin() + 6);
+  marks.emplace_back("begin grow 0 1 0 0");
+  const History growing = history(marks);
+  BOOST_TEST(allows(growing, 7, "2.0.0 2.0.0"));
+  BOOST_TEST(allows(growing, 7, "2.0.0 3.0.7.0"));
+  BOOST_TEST(!allows(growing, 7, "2.0.0 3.0.7.7"));
+  marks.emplace_back("done OK 2.0.0 3.7.7.0");
+  const History grown = history(marks);
+  BOOST_TEST(allows(grown, 8, "2.0.0 3.7.7.0"));
+  BOOST_TEST(!allows(grown, 8, "2.0.0 3.0.7.0"));
+  BOOST_TEST(!allows(grown, 8, "2.0.0 2.7.7"));
+}
+
 BOOST_AUTO_TEST_CASE(a_revision_that_a_commit_pruned_may_come_back_until_the_next_sync) {
   std::vector<std::string> marks = kCommitted;
   marks.insert(marks.end(), {"begin import 0 1 9 0", "done OK 2.9.9 - 2 2.7.7",
