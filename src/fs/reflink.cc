@@ -22,7 +22,7 @@ static_assert(_IOC_SIZE(FICLONERANGE) == sizeof(struct file_clone_range));
 // an image in extents of 4 KiB upwards, pieces cost less than 5 % more than one FICLONE.
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 constexpr std::uint64_t kPieceMin = 4 * kMiB;
-constexpr std::uint64_t kPieceFirst = 32 * kMiB;
+constexpr std::uint64_t kPieceFirst = 8 * kMiB;
 constexpr std::uint64_t kPieceMax = 4096 * kMiB;
 constexpr std::chrono::milliseconds kShort(10);
 constexpr std::chrono::milliseconds kLong(40);
