@@ -56,6 +56,10 @@ void Visit::judge_fault() {
   if (is_answered_) {
     // It may have failed to prune.
     beliefs_[act_.volume] = expected_.after;
+    if (!expected_.is_durable) {
+      const std::vector<State>& fallback = world_.models[act_.volume].fallback;
+      beliefs_[act_.volume].insert(beliefs_[act_.volume].end(), fallback.begin(), fallback.end());
+    }
     for (Revision revision : world_.models[act_.volume].now.revisions) {
       revision.optional = true;
       ghosts_[act_.volume].push_back(revision);
