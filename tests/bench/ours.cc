@@ -115,8 +115,8 @@ const std::map<std::string, std::function<void(const Contest&)>> kOperations = {
     {"cycle", cycle},
 };
 
-// A daemon has run operations before: the code is in memory, the thread of the pool is there. On the
-// disk nothing is left of it.
+// A daemon has run operations before: the code is in memory, the thread of the pool is there. On
+// the disk nothing is left of it.
 void warm_up(qubes_storage_pool* pool, const std::string& pool_path) {
   const auto volume = open_volume(pool, "appvms/warm-up/volatile", Kind::scratch);
   qubes_storage_volume_start(volume.get(), 0, Checked());

@@ -279,3 +279,10 @@ BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
 }  // namespace qubes::storage
+
+#ifdef __SANITIZE_THREAD__
+// Else it ends a forked child that starts threads of its own.
+extern "C" const char* __tsan_default_options() {  // NOLINT(bugprone-reserved-identifier)
+  return "die_after_fork=0";
+}
+#endif
