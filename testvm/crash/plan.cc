@@ -2,6 +2,7 @@
 #include "testvm/crash/plan.h"
 
 #include <algorithm>
+#include <span>
 #include <stdexcept>
 
 namespace qubes::storage::crash {
@@ -29,11 +30,18 @@ constexpr Weight kWeights[] = {
     {Verb::prune, 2},  {Verb::remove, 1},        {Verb::recover, 1},
 };
 
-Verb weighted(Random& random) {
+constexpr Weight kPrecacheWeights[] = {
+    {Verb::create, 6}, {Verb::start, 10}, {Verb::write, 6},  {Verb::stop, 10},
+    {Verb::grow, 6},   {Verb::shrink, 4}, {Verb::revert, 1},
+};
+// A template, a snapshot of it, and an origin.
+constexpr std::size_t kPrecacheVolumes = 3;
+
+Verb weighted(Random& random, std::span<const Weight> weights) {
   std::size_t sum = 0;
-  for (const Weight& one : kWeights) sum += one.weight;
+  for (const Weight& one : weights) sum += one.weight;
   std::size_t at = random.below(sum);
-  for (const Weight& one : kWeights) {
+  for (const Weight& one : weights) {
     if (at < one.weight) return one.verb;
     at -= one.weight;
   }
@@ -59,10 +67,19 @@ std::vector<VolumeSpec> planned_volumes() {
   };
 }
 
+Verb Plan::drawn_verb() {
+  return focus_ == Focus::precaches ? weighted(random_, kPrecacheWeights)
+                                    : weighted(random_, kWeights);
+}
+
+std::size_t Plan::drawn_volume() {
+  return random_.below(focus_ == Focus::precaches ? kPrecacheVolumes : planned_volumes().size());
+}
+
 Act Plan::drawn(const History& history) {
   Act act;
-  act.verb = weighted(random_);
-  act.volume = act.verb == Verb::recover ? 0 : random_.below(planned_volumes().size());
+  act.verb = drawn_verb();
+  act.volume = act.verb == Verb::recover ? 0 : drawn_volume();
   act.keep = static_cast<int>(random_.below(3));
   if (keep_max_ == 1) act.keep = 1;
   const bool in_place = act.volume == kInPlace && act.verb != Verb::prune && keep_max_ > 1;

@@ -3,11 +3,11 @@
 // after each.
 //
 // usage: crash-workload --seed N --acts N [--own-clock 1] [--keep-max N] [--after FILE]
-//          [--name NAME] [--ready-after N] POOL
+//          [--focus precaches] [--name NAME] [--ready-after N] POOL
 //
 // $CRASH_MARKS says where marks go (crash-stage sets it). With --own-clock it may set the clock
 // forward, which saves waiting for its ticks to pass. --keep-max 1 keeps at most one revision, and
-// never disables snapshots.
+// never disables snapshots. --focus precaches: more of what concerns them, each ready at once.
 //
 // --after: the pool is as a reset has left it, in the middle of a run that had left the marks in
 // FILE, a line each: it is recovered, compared with what they promise, and used further. A byte to
@@ -39,6 +39,12 @@ void advance_clock() {
   check(::adjtimex(&step), "set", "the clock");
 }
 
+Focus focus_of(const std::string& text) {
+  if (text.empty()) return Focus::everything;
+  if (text == "precaches") return Focus::precaches;
+  throw std::invalid_argument("no such focus: " + text);
+}
+
 std::string setting(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? "" : value;
@@ -51,7 +57,9 @@ class Workload {
         pool_(arguments.rest.at(0)),
         name_(arguments.text("name", "workload")),
         marker_(setting("CRASH_MARKS")),
-        plan_(arguments.number("seed"), static_cast<int>(arguments.number("keep-max", 2))) {}
+        focus_(focus_of(arguments.text("focus", ""))),
+        plan_(arguments.number("seed"), static_cast<int>(arguments.number("keep-max", 2)), focus_) {
+  }
 
   // The exit status.
   int run() {
@@ -143,7 +151,7 @@ class Workload {
       const std::size_t volume = random.below(history_.volumes().size());
       if (!session_->run_export(volume, random.one_in(2))) return false;
     }
-    if (random.one_in(3)) session_->library().drain();
+    if (focus_ == Focus::precaches || random.one_in(3)) session_->library().drain();
     return true;
   }
 
@@ -151,6 +159,7 @@ class Workload {
   const std::string pool_, name_;
   Marker marker_;
   History history_;
+  const Focus focus_;
   Plan plan_;
   std::unique_ptr<Session> session_;
 };

@@ -13,6 +13,14 @@ ACTS = 60
 REPLACEMENTS = 12
 SECONDS = {True: 60, False: 5}  # for what is wrong, and what is right; the former ends when found
 ALL = ("xfs", "btrfs", "ext4")
+# What shows a mistake sooner than any operations do.
+OPTIONS = {
+    "prune-first": ("--keep-max", "1"),
+    "stale-precache": ("--focus", "precaches"),
+    "pin-ignored": ("--focus", "precaches"),
+    "sync-unnamed": ("--focus", "precaches"),
+    "no-clone-sync": ("--focus", "precaches"),
+}
 
 
 class Kind:
@@ -25,8 +33,7 @@ class Kind:
     def command(self, programs, seed, on_host):
         if self.way:
             return [programs.file, "replace", self.way, "f", str(REPLACEMENTS)]
-        options = ["--keep-max", "1"] if self.mistake == "prune-first" else []
-        return workload(programs, seed, ACTS, *options, own_clock=not on_host)
+        return workload(programs, seed, ACTS, *OPTIONS.get(self.mistake, ()), own_clock=not on_host)
 
 
 # Noise: (seed, percent). The library, with mistakes planted into its system calls:

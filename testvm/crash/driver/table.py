@@ -61,8 +61,11 @@ def require_all():
 
 def run(programs, backend, options, say):
     """Not to be found proves little: see the number of states."""
-    mistakes = {**PLANTED, **FURTHER}
     require_all()
+    mistakes = {text: name for text, name in {**PLANTED, **FURTHER}.items()
+                if name in (options.mistake or [name])}
+    if not mistakes:
+        raise RigError(f"no such mistake: {', '.join(options.mistake)}")
     kinds = [selftest.Kind(text, selftest.ALL, NOISE, mistake=name)
              for text, name in mistakes.items()]
     found = {(one.case.kind.text, one.case.filesystem): one for one in
