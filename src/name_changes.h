@@ -24,6 +24,8 @@ class NameChanges {
   void rename(const std::string& from, const std::string& to);
   void unlink(const std::string& name);  // no matter if there is no such name
 
+  bool keep_order() const { return ordered_; }
+
   // What was changed so far becomes durable before anything that is changed from here on.
   void barrier();
 

@@ -73,11 +73,33 @@ bool clean_is_kept_already(Images& at) {
   return !at.files.revisions.empty() && holds_clean_content(at, at.files.revisions.back());
 }
 
-// C gets a second name; until something replaces C, the sweep takes it back.
-void link_clean_as_revision(Images& at) {
-  if (!at.files.clean || clean_is_kept_already(at)) return;
-  RevisionName name{at.files.next_revision_number(), revision_seconds(at.files.clean->mtime_ns)};
-  at.changes.link(at.names.clean, revision_file_name(at.names.volume, name));
+// C gets a second name, which is returned; until something replaces C, the sweep takes it back.
+std::string link_clean_as_revision(Images& at) {
+  if (!at.files.clean || clean_is_kept_already(at)) return "";
+  const RevisionName next{at.files.next_revision_number(),
+                          revision_seconds(at.files.clean->mtime_ns)};
+  std::string name = revision_file_name(at.names.volume, next);
+  at.changes.link(at.names.clean, name);
+  return name;
+}
+
+// Where names keep no order, the rename that replaces C may leave no C at all if its inode has
+// another name in that directory: a snapshot beside its source (docs/CRASH_MODEL.md, "target
+// lost"). Then recovery needs an R.
+bool clean_may_get_lost(const Images& at) {
+  return at.files.clean && at.files.clean->link_count > 1 && !at.changes.keep_order();
+}
+
+// That R, durable, for a rename that makes none of its own: its name, or "" where none is needed.
+std::string secure_clean(Images& at) {
+  if (!clean_may_get_lost(at)) return "";
+  std::string name = link_clean_as_revision(at);
+  at.changes.barrier();
+  return name;
+}
+
+void drop_secured(Images& at, const std::string& name) {
+  if (!name.empty()) at.changes.unlink(name);
 }
 
 // Only a name is gained or lost by it, so failing at it must not fail what was answered already.
@@ -134,16 +156,20 @@ void sync_content(Images& at, const std::string& name) {
 }
 
 void commit(Images& at, const std::string& from, int revisions_to_keep) {
-  const bool keeps_old = revisions_to_keep > 0;
   const bool repeats_old = from == at.names.dirty && session_is_unchanged(at);
+  const bool keeps_old = revisions_to_keep > 0 && !repeats_old;
+  std::string linked;
 
   // What a crash after each step leaves:
-  sync_content(at, from);                                     // `from` as it was, now whole.
-  at.changes.unlink(at.names.precache);                       // No P: it is only slow.
-  if (keeps_old && !repeats_old) link_clean_as_revision(at);  // An R that is C: swept.
-  at.changes.barrier();                     // The same, and no old P can come back.
-  at.changes.rename(from, at.names.clean);  // The old state or the new one, and R.
-  at.changes.settle();                      // The new one.
+  sync_content(at, from);                // `from` as it was, now whole.
+  at.changes.unlink(at.names.precache);  // No P: it is only slow.
+  if (keeps_old || clean_may_get_lost(at)) {
+    linked = link_clean_as_revision(at);  // An R that is C: swept.
+  }
+  at.changes.barrier();                      // The same, and no old P can come back.
+  at.changes.rename(from, at.names.clean);   // The old state or the new one, and R.
+  at.changes.settle();                       // The new one.
+  if (!keeps_old) drop_secured(at, linked);  // The same, and that R or not.
   // Where no state was added, none has to go; and one that the peer added twice must not push one
   // out.
   if (!repeats_old) prune_committed(at, revisions_to_keep);
@@ -191,8 +217,10 @@ void start_from_source(Images& at, File& source, std::uint64_t size_at_least) {
 void make_clean_private(Images& at) {
   FilePtr file = clone_clean(at, at.names.clean);
   at.fs.set_mtime(*file, at.files.clean->mtime_ns);
+  const std::string secured = secure_clean(at);
   publish(at, at.names.clean, std::move(file));  // The same content, as one inode or another.
   at.changes.settle();
+  drop_secured(at, secured);
   at.rescan();
 }
 
@@ -284,6 +312,7 @@ void resize_clean(Images& at, std::uint64_t size_bytes, int revisions_to_keep) {
     commit(at, at.names.import, revisions_to_keep);  // What is cut off stays in a revision.
     return;
   }
+  const std::string secured = secure_clean(at);  // An R that is C: swept.
   if (at.files.precache_is_valid()) {
     FilePtr file = at.open(at.names.precache, Access::read_write);
     at.fs.set_size(*file, size_bytes);  // A P of another size than C: not valid.
@@ -294,6 +323,7 @@ void resize_clean(Images& at, std::uint64_t size_bytes, int revisions_to_keep) {
     publish_resized(at, at.names.clean, size_bytes);
   }
   at.changes.settle();  // The new one.
+  drop_secured(at, secured);
 }
 
 void prune_and_settle(Images& at, std::size_t keep) {

@@ -81,6 +81,12 @@ struct Expectation {
 Expectation expect(const std::vector<VolumeSpec>& specs, const std::vector<State>& states,
                    std::size_t volume, Verb verb, int keep, Symbol fresh);
 
+// Where a snapshot lies beside its source, what replaces the source's committed state may keep the
+// state before as a revision until the new one is durable: a crash may leave that, or bring it
+// back.
+std::optional<Revision> secured_revision(const std::vector<VolumeSpec>& specs,
+                                         const std::vector<State>& states, std::size_t volume);
+
 // ---- What is on the disk
 // --------------------------------------------------------------------------
 

@@ -280,6 +280,18 @@ void expect_whole(Expectation& expected, const VolumeSpec& spec, const State& st
 
 }  // namespace
 
+std::optional<Revision> secured_revision(const std::vector<VolumeSpec>& specs,
+                                         const std::vector<State>& states, std::size_t volume) {
+  const bool has_snapshot_beside =
+      std::any_of(specs.begin(), specs.end(), [&](const VolumeSpec& other) {
+        return other.kind == Kind::snapshot && other.source == static_cast<int>(volume) &&
+               other.directory() == specs[volume].directory();
+      });
+  const State& state = states[volume];
+  if (!has_snapshot_beside || !state.committed) return std::nullopt;
+  return Revision{next_number(state), *state.committed, true};
+}
+
 Expectation expect(const std::vector<VolumeSpec>& specs, const std::vector<State>& states,
                    std::size_t volume, Verb verb, int keep, Symbol fresh) {
   Expectation expected;
@@ -296,6 +308,12 @@ Expectation expect(const std::vector<VolumeSpec>& specs, const std::vector<State
   } else {
     expect_session(expected, specs, states, volume, verb, keep);
     expect_whole(expected, spec, state, verb, keep, fresh);
+  }
+  const auto secured = secured_revision(specs, states, volume);
+  for (State& each : expected.during) {
+    const bool is_free =
+        secured && (each.revisions.empty() || each.revisions.back().number < secured->number);
+    if (is_free) each.revisions.push_back(*secured);
   }
   const bool is_refused = expected.may_refuse && expected.after == std::vector<State>{state};
   expected.may_succeed = !expected.after.empty() && !is_refused;

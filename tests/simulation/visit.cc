@@ -145,6 +145,9 @@ void Visit::answered(const Answer& answer) {
     ghost.optional = true;
     ghosts_[act_.volume].push_back(ghost);
   }
+  if (auto secured = secured_revision(scenario_.volumes, states_of(world_), act_.volume)) {
+    ghosts_[act_.volume].push_back(*secured);
+  }
   for (std::size_t i = 0; i < beliefs_.size(); ++i) beliefs_[i] = alternatives(i);
   try_crashes();
 }
