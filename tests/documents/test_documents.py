@@ -18,7 +18,13 @@ PAGES = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-st
                        cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
 # What a program makes, examples, and files of others: Linux, Qubes core-admin.
 NOT_HERE = re.compile(r"^(build|/|etc/|usr/|appvms|vm-templates|POOL|DIR|KERNEL|PREFIX|\.\./lib/|"
-                      r"Documentation/|qubes/|work/private)")
+                      r"Documentation/|qubes/|work/private|bench\.md$)")
+
+
+# Files that others mend, and what they still cite.
+CITED_ELSEWHERE = {"docs/CRASH_MODEL.md": {"ordering.md"},
+                   "tests/python/cases_driver.py": {"peers.md"},
+                   "tests/python/qubes/storage/__init__.py": {"peers.md"}}
 
 
 def script(name):
@@ -47,6 +53,61 @@ def check_names(check):
         check.empty(missing, f"{page} names what is not there")
 
 
+def tracked():
+    return subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+                          cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
+
+
+def cited(text):
+    """The .md files that it names, with or without backticks; not those of an address."""
+    without = re.sub(r"https?://\S+", "", text)
+    return set(re.findall(r"(?<![\w./*}-])((?:[\w.-]+/)*[\w-]+\.md)(?![\w.])", without))
+
+
+def unknown_documents(names):
+    """Those that are no file of the repository, by path or by the end of it."""
+    return {name for name in names if not NOT_HERE.match(name) and not any(
+        ("/" + page).endswith("/" + name) for page in PAGES)}
+
+
+def check_citations(check):
+    """Each document that a page, a test or a comment cites is in the repository, or else nobody who
+    reads the citation can follow it."""
+    check.equal(unknown_documents(cited(
+        "as ordering.md §3 (notes/peers.md), `gone.md`, docs/GONE.md; README.md, docs/ON_DISK.md, "
+        "https://example.org/there.md, *.md, {page}.md, made.md.in")),
+        {"ordering.md", "notes/peers.md", "gone.md", "docs/GONE.md"}, "citations that are found")
+    count = 0
+    for name in tracked():
+        path = os.path.join(ROOT, name)
+        if name == "tests/documents/test_documents.py" or name.startswith("tests/fuzz/corpus/") or \
+                not os.path.isfile(path):
+            continue
+        with open(path, encoding="utf-8", errors="replace") as file:
+            text = file.read()
+        near = {page for page in cited(text) if os.path.exists(
+            os.path.join(os.path.dirname(path), page))}
+        names = cited(text) - near
+        count += len(names)
+        check.empty(sorted(unknown_documents(names) - CITED_ELSEWHERE.get(name, set())),
+                    f"{name} cites documents that are not there")
+        check.claim(not re.search(r"\bDESIGN\b", text), f"{name} cites a design that is not there")
+    check.claim(count > 50, f"citations were not found: {count}")
+
+
+def check_windows(check):
+    """docs/PEER.md has each crash window and hazard, and names the tests of each in its row."""
+    rows = dict(re.findall(r"^\| ([WH]\d+) \| (.*)$", read("docs/PEER.md"), re.M))
+    check.equal(set(rows), {f"W{n}" for n in range(1, 23)} | {f"H{n}" for n in range(1, 16)},
+                "the windows and hazards of docs/PEER.md")
+    tests = {}
+    for path in glob.glob(os.path.join(ROOT, "tests/real/*.cc")):
+        for test in re.findall(r"TEST_CASE\(\s*([WH]\d+_\w+)", read(path)):
+            tests.setdefault(test.split("_")[0], set()).add(test)
+    for name, row in rows.items():
+        check.equal(set(re.findall(r"`([WH]\d+_\w+)`", row)), tests.get(name), f"tests of {name}")
+
+
 def check_verbs(check):
     """Each `make VERB` that a page names is one."""
     verbs = set()
@@ -62,11 +123,10 @@ def check_verbs(check):
 def check_directories(check):
     """docs/ARCHITECTURE.md names every directory of the repository with code."""
     text = read("docs/ARCHITECTURE.md")
-    tracked = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-                             cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
-    wanted = {"/".join(name.split("/")[:2]) for name in tracked
+    names = tracked()
+    wanted = {"/".join(name.split("/")[:2]) for name in names
               if name.startswith(("tests/", "testvm/")) and name.count("/") > 1}
-    wanted |= {name.split("/")[0] for name in tracked if "/" in name} - {".ci", "tests", "testvm"}
+    wanted |= {name.split("/")[0] for name in names if "/" in name} - {".ci", "tests", "testvm"}
     check.empty([name for name in sorted(wanted) if not re.search(
         rf"[`| ─]{re.escape(name)}\b", text)], "directories that docs/ARCHITECTURE.md leaves out")
     readme = read("README.md").split("## Read on")[1]
@@ -160,6 +220,8 @@ def main():
     build = os.path.abspath(sys.argv[1])
     check = checks.Checks()
     check_names(check)
+    check_citations(check)
+    check_windows(check)
     check_verbs(check)
     check_directories(check)
     check_changelog(check, build)
