@@ -257,11 +257,35 @@ PRINTED = {
 }
 
 
+def git(*words):
+    return run("git", *words)
+
+
+def has_history():
+    """In the archive of a release there is none, and in a shallow clone only its end."""
+    return git("rev-parse", "--is-shallow-repository") == (0, "false\n")
+
+
+def leads_here(commit):
+    return git("merge-base", "--is-ancestor", commit, "HEAD")[0] == 0
+
+
+def check_commits(check, runs):
+    """Figures are of a commit that led to this one, not of one that was given up."""
+    if not has_history():
+        return
+    check.claim(leads_here("HEAD") and not leads_here("c" * 40), "ancestors are told")
+    for name, run_of in runs.items():
+        check.claim(leads_here(run_of["commit"]),
+                    f"{name} in docs/evidence.json is of {run_of['commit']}, no ancestor of HEAD")
+
+
 def check_evidence(check):
     evidence = script("evidence")
     made = evidence.made_page(evidence.load())
     check.claim(made == read("docs/EVIDENCE.md"),
                 "docs/EVIDENCE.md is not what docs/evidence.json makes: make evidence")
+    check_commits(check, evidence.load())
     check.equal(set(LOGS), set(evidence.RUNS), "the runs that this test knows")
     for name, texts in PRINTED.items():
         source = read(name)
