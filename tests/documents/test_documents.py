@@ -135,6 +135,24 @@ def check_directories(check):
     check.empty([page for page in pages if page not in readme], "pages that the README leaves out")
 
 
+def check_versions(check):
+    """Each place that has the version (docs/HACKING.md, "A release") has that of the file."""
+    crates = "bindings/rust/"
+    places = {
+        "bindings/python/pyproject.toml": r'^version = "(.*)"$',
+        crates + "qubesstorage/Cargo.toml": r'^(?:qubesstorage-sys = .*)?version = "(.*?)"',
+        crates + "qubesstorage-sys/Cargo.toml": r'^version = "(.*)"$',
+        crates + "Cargo.lock": r'^name = "qubesstorage.*"\nversion = "(.*)"$',
+        "packaging/debian/changelog": r"\A\S+ \((.*)-\d+\)",
+    }
+    listed = read("docs/HACKING.md").split("## A release")[1].split("\n## ")[0]
+    for name, pattern in places.items():
+        found = re.findall(pattern, read(name), re.M)
+        number = 2 if name.endswith(("Cargo.lock", "qubesstorage/Cargo.toml")) else 1
+        check.equal(found, [read("version").strip()] * number, f"the version in {name}")
+        check.claim(f"`{name}`" in listed, f"docs/HACKING.md does not list {name} for a release")
+
+
 def check_changelog(check, build):
     text = read("CHANGELOG.md")
     version = read("version").strip()
@@ -363,6 +381,7 @@ def main():
     check_windows(check)
     check_verbs(check)
     check_directories(check)
+    check_versions(check)
     check_changelog(check, build)
     check_evidence(check)
     check.end(f"tests/documents/test_documents.py {sys.argv[1]}")
