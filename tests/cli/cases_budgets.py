@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The flush budgets of DESIGN section 3, counted on the device below the command."""
+"""The flush budgets of docs/PEER.md §5, counted on the device below the command."""
 import os
 
 from harness import FILESYSTEMS, MIB, PRIVATE, TEMPLATE, claim, equal, test
@@ -17,7 +17,7 @@ BUDGETS = {
     "resize, stopped": (10, 4, 4),
     "import begin + end": (19, 4, 6),
     "create": (10, 4, 4),
-    # One more name, which DESIGN does not count:
+    # One more name, which docs/PEER.md does not count:
     "create, with the directory of the VM": (10, 4, 6),
     "remove": (10, 4, 4),
     "info, list, revisions, verify": (0, 0, 0),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The hazards of the peer that cost history without a crash: H3, H5 to H7, H10, H15
-// (notes/peers.md, A4).
+// (docs/PEER.md §4).
 //
 // All hazards are tests named after them, H1 to H15, in the files hazards_*.cc. One has no state of
 // files to set up:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// What the peer asks of a pool, written from its description (notes/peers.md, A2) without our code.
+// What the peer asks of a pool, written from its description (docs/PEER.md §1) without our code.
 #ifndef QUBES_STORAGE_TESTS_REAL_PEER_CHECKER_H
 #define QUBES_STORAGE_TESTS_REAL_PEER_CHECKER_H
 

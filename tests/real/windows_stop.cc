@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// The crash windows of stop, W1 to W6 (notes/peers.md, A4), as the peer leaves them and as we do.
+// The crash windows of stop, W1 to W6 (docs/PEER.md §3), as the peer leaves them and as we do.
 //
 // All windows are tests named after them, W1 to W22, in the files windows_*.cc. Where a window is
 // not a state of files, this is what stands for it:

@@ -112,7 +112,7 @@ BOOST_AUTO_TEST_CASE(content_of_a_clone_does_not_change_without_its_mtime) {
   });
 }
 
-// Break c of ordering.md: only where the replaced inode has another name.
+// Break c of docs/ORDERING.md: only where the replaced inode has another name.
 BOOST_AUTO_TEST_CASE(a_rename_may_lose_its_target_where_that_is_linked) {
   for (const bool is_linked : {false, true}) {
     Disk disk = with_file("a", 1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Mistakes that people make, as filesystems that make the library make them. Each was made by a
-// peer (notes/peers.md) or by an earlier draft.
+// peer (docs/PEER.md) or by an earlier draft.
 #include <algorithm>
 
 #include "tests/simulation/mutations.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// What a user is owed, whatever the power does: written from DESIGN.md §2, §3 and §10, with no
-// code of the library. A volume is told as a user would tell it (State); each operation says
-// which states it may end in, and which a crash in the middle of it may leave once the volume
-// was recovered (Expectation).
+// What a user is owed, whatever the power does: written from what docs/ON_DISK.md and the public
+// header promise, with no code of the library. A volume is told as a user would tell it (State);
+// each operation says which states it may end in, and which a crash in the middle of it may leave
+// once the volume was recovered (Expectation).
 #ifndef QUBES_STORAGE_TESTS_SIMULATION_ORACLE_H
 #define QUBES_STORAGE_TESTS_SIMULATION_ORACLE_H
 
