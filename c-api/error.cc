@@ -50,13 +50,17 @@ std::int32_t report(qubes_storage_error** reterr, Code code, int errno_value,
                     const std::string& step, const std::string& path, const char* message) {
   const auto value = static_cast<std::int32_t>(code);
   if (reterr == nullptr) return value;
-  auto error = std::make_unique<qubes_storage_error>();
-  error->code = value;
-  error->errno_value = errno_value;
-  error->step = step;
-  error->path = path;
-  error->message = message;
-  *reterr = error.release();
+  try {
+    auto error = std::make_unique<qubes_storage_error>();
+    error->code = value;
+    error->errno_value = errno_value;
+    error->step = step;
+    error->path = path;
+    error->message = message;
+    *reterr = error.release();
+  } catch (const std::bad_alloc&) {
+    *reterr = out_of_memory();  // The code that is returned is right all the same.
+  }
   return value;
 }
 

@@ -105,6 +105,7 @@ auto export_to(qubes_storage_volume* volume, int fd, std::uint32_t flags) {
   };
 }
 auto prune(qubes_storage_volume* volume, std::int32_t keep, std::uint32_t flags) {
+  if (keep < 0) refuse_argument("keep", "it is negative");
   return
       [it = checked(volume, flags), keep](const Progress& progress) { it->prune(keep, progress); };
 }

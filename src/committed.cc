@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "src/committed.h"
 
-#include <optional>
 #include <utility>
 
 #include "src/fs/error.h"
@@ -21,8 +20,9 @@ FilePtr open_if_there(Filesystem& fs, const Directory& directory, const std::str
   }
 }
 
-// None where there is no committed state, or somebody holds it alone.
-std::optional<Committed> try_open(const Location& location) {
+}  // namespace
+
+std::optional<Committed> try_open_committed(const Location& location) {
   Filesystem& fs = *location.fs;
   DirectoryPtr directory = location.open_vm(*location.open_prefix());
   if (!directory) return std::nullopt;
@@ -37,13 +37,11 @@ std::optional<Committed> try_open(const Location& location) {
   return std::nullopt;
 }
 
-}  // namespace
-
 Committed open_committed(const Location& location, PoolThreads* threads) {
-  if (auto found = try_open(location)) return std::move(*found);
+  if (auto found = try_open_committed(location)) return std::move(*found);
   // An operation may be at work on it, or a crash has left it without its name.
   Operation operation(location, MissingDirectory::refuse, threads, nullptr);
-  if (auto found = try_open(location)) return std::move(*found);
+  if (auto found = try_open_committed(location)) return std::move(*found);
   const VolumeFiles& files = operation.images().files;
   const std::string path = location.path(location.names.clean);
   if (files.clean) {

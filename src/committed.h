@@ -3,6 +3,8 @@
 #ifndef QUBES_STORAGE_SRC_COMMITTED_H
 #define QUBES_STORAGE_SRC_COMMITTED_H
 
+#include <optional>
+
 #include "src/operation.h"
 
 namespace qubes::storage {
@@ -19,6 +21,9 @@ struct Committed {
 // name. Throws not_found, dirty (it runs with snapshots disabled), busy (it is being started so
 // just now).
 Committed open_committed(const Location& location, PoolThreads* threads);
+
+// The same without waiting for anybody: none where that would have to wait, or throws.
+std::optional<Committed> try_open_committed(const Location& location);
 
 }  // namespace qubes::storage
 

@@ -18,7 +18,7 @@ std::int64_t nanoseconds(std::int64_t seconds) {
 }
 
 // Null where the pool or the VM is absent.
-DirectoryPtr open_if_there(const Location& location) {
+DirectoryPtr vm_if_there(const Location& location) {
   try {
     return location.open_vm(*location.open_prefix());
   } catch (const Error& error) {
@@ -30,7 +30,7 @@ DirectoryPtr open_if_there(const Location& location) {
 }  // namespace
 
 ImageVolume::Look ImageVolume::look(const Location& at) const {
-  DirectoryPtr directory = open_if_there(at);
+  DirectoryPtr directory = vm_if_there(at);
   if (!directory) return {};
   // What is no regular file is not ours; the verbs refuse it.
   auto image = [&](const std::string& name) {
@@ -80,7 +80,7 @@ VolumeInfo ImageVolume::info() {
 }
 
 std::vector<RevisionInfo> ImageVolume::revisions() {
-  DirectoryPtr directory = open_if_there(location_);
+  DirectoryPtr directory = vm_if_there(location_);
   if (!directory) return {};
   VolumeFiles files = scan(*location_.fs, *directory, location_.names);
   std::vector<RevisionInfo> result;
@@ -103,10 +103,11 @@ void ImageVolume::set_rw(bool rw) {
 
 void ImageVolume::set_revisions_to_keep(int revisions_to_keep) {
   check_revisions_to_keep(revisions_to_keep);
+  std::unique_ptr<Operation> operation;  // so that no session begins meanwhile
   const bool disabled = properties().revisions_to_keep == kSnapshotsDisabled;
   if (disabled != (revisions_to_keep == kSnapshotsDisabled)) {
-    location_.open_prefix();  // offline?
-    if (look(location_).dirty) {
+    operation = open_if_there(nullptr);
+    if (operation && operation->images().files.dirty) {
       refuse(Code::dirty, "set revisions_to_keep", vid(),
              "snapshots cannot be turned on or off while there is a session");
     }
@@ -115,51 +116,64 @@ void ImageVolume::set_revisions_to_keep(int revisions_to_keep) {
   properties_.revisions_to_keep = revisions_to_keep;
 }
 
-void ImageVolume::resize(std::uint64_t size_bytes, bool allow_shrink, const Progress& progress) {
-  Properties now = properties();
-  if (!now.rw) refuse(Code::read_only, "resize volume", vid(), "the volume is read-only");
-  if (size_bytes > kSizeMax) refuse(Code::invalid, "resize volume", vid(), "too large");
-  auto check_shrink = [&](std::uint64_t present) {
-    if (size_bytes < present && !allow_shrink) {
-      refuse(Code::invalid, "resize volume", vid(),
-             "it would get smaller and lose its end, which was not asked for");
-    }
-  };
-  auto remember = [&] {
-    std::lock_guard guard(mutex_);
-    properties_.nominal_size_bytes = size_bytes;
-  };
+// ---- Resize ----
 
-  Look present = look(location_);
-  if (is_snapshot() && !present.dirty) present.clean.reset();
-  if (!present.dirty && !present.clean && !is_origin()) {
-    location_.open_prefix();  // offline?
-    check_shrink(info().size_bytes.value_or(0));
-    if (source_) {
-      Look source = look(*source_);
-      if (source.clean && size_bytes < source.clean->size_bytes) {
-        refuse(Code::invalid, "resize volume", vid(), "it would be smaller than its source");
-      }
-    }
-    return remember();
+void ImageVolume::check_shrink(std::uint64_t size_bytes, std::uint64_t present,
+                               bool allow_shrink) const {
+  if (size_bytes < present && !allow_shrink) {
+    refuse(Code::invalid, "resize volume", vid(),
+           "it would get smaller and lose its end, which was not asked for");
   }
-  Operation operation(location_, MissingDirectory::refuse, &threads_, progress);
-  Images& at = operation.images();
+}
+
+void ImageVolume::remember_size(std::uint64_t size_bytes) {
+  std::lock_guard guard(mutex_);
+  properties_.nominal_size_bytes = size_bytes;
+}
+
+void ImageVolume::resize(std::uint64_t size_bytes, bool allow_shrink, const Progress& progress) {
+  if (!properties().rw) refuse(Code::read_only, "resize volume", vid(), "the volume is read-only");
+  if (size_bytes > kSizeMax) refuse(Code::invalid, "resize volume", vid(), "too large");
+  auto operation = open_existing(progress);
+  // A snapshot that is not started has a C for its precache only.
+  const auto has_image = [&](const VolumeFiles& files) {
+    return files.dirty || (files.clean && !is_snapshot());
+  };
+  if (is_origin() || (operation && has_image(operation->images().files))) {
+    return resize_image(operation->images(), size_bytes, allow_shrink);
+  }
+  resize_nominal(size_bytes, allow_shrink);
+  // Without a directory there was no lock: a start may have come that knew the old size only.
+  if (!operation && look(location_).dirty) resize(size_bytes, allow_shrink, progress);
+}
+
+void ImageVolume::resize_nominal(std::uint64_t size_bytes, bool allow_shrink) {
+  check_shrink(size_bytes, info().size_bytes.value_or(0), allow_shrink);
+  if (source_) {
+    Look source = look(*source_);
+    if (source.clean && size_bytes < source.clean->size_bytes) {
+      refuse(Code::invalid, "resize volume", vid(), "it would be smaller than its source");
+    }
+  }
+  remember_size(size_bytes);
+}
+
+void ImageVolume::resize_image(Images& at, std::uint64_t size_bytes, bool allow_shrink) {
   if (at.files.dirty) {
-    check_shrink(at.files.dirty->size_bytes);
+    check_shrink(size_bytes, at.files.dirty->size_bytes, allow_shrink);
     resize_session(at, size_bytes);
   } else {
     require_clean(at, "resize volume");
-    check_shrink(at.files.clean->size_bytes);
+    check_shrink(size_bytes, at.files.clean->size_bytes, allow_shrink);
     require_no_import(at, "resize volume");  // a shrink goes by way of that file
     if (config_.save_on_stop && size_bytes != at.files.clean->size_bytes) {
-      resize_clean(at, size_bytes, now.revisions_to_keep);
-      make_precache_later(now);
+      resize_clean(at, size_bytes, properties().revisions_to_keep);
+      make_precache_later();
     } else if (config_.save_on_stop) {
       at.changes.settle();  // What gave it that size may have died before it could say so.
     }
   }
-  remember();
+  remember_size(size_bytes);
 }
 
 void ImageVolume::resize_session(Images& at, std::uint64_t size_bytes) {

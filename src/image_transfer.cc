@@ -57,10 +57,10 @@ void ImageVolume::end_held_import(bool success, bool copying, const Progress& pr
     held = std::move(import_->file);
     import_.reset();
   }
+  if (!at.files.import || !at.files.import->same_inode(at.fs.status(*held))) {
+    refuse(Code::not_found, "end import", at.path(at.names.import), "somebody removed it");
+  }
   try {
-    if (!at.files.import || !at.files.import->same_inode(at.fs.status(*held))) {
-      refuse(Code::not_found, "end import", at.path(at.names.import), "somebody removed it");
-    }
     if (!success) {
       at.changes.unlink(at.names.import);
       // As it was before. Not synced: that would write what was copied, and a cancel waits for it.
@@ -71,9 +71,9 @@ void ImageVolume::end_held_import(bool success, bool copying, const Progress& pr
       refuse(Code::dirty, "end import", vid(), "a session was made while the import went on");
     }
     commit(at, at.names.import, properties().revisions_to_keep);
-  } catch (const SyncFailed& error) {
+  } catch (const SyncFailed&) {
     std::lock_guard guard(mutex_);
-    import_ = HeldImport{std::move(held), copying, error.code() != Code::no_space};
+    import_ = HeldImport{std::move(held), copying, true};
     throw;
   } catch (const Error& error) {
     if (error.code() != Code::unknown_outcome) {
@@ -86,7 +86,7 @@ void ImageVolume::end_held_import(bool success, bool copying, const Progress& pr
     std::lock_guard guard(mutex_);
     properties_.nominal_size_bytes = at.fs.status(*held).size_bytes;
   }
-  make_precache_later(properties());
+  make_precache_later();
 }
 
 void ImageVolume::import_begin(std::uint64_t size_bytes, const Progress& progress) {
@@ -99,15 +99,27 @@ void ImageVolume::import_end(bool success, const Progress& progress) {
   end_held_import(success, false, progress);
 }
 
-void ImageVolume::import_copy(const Progress& progress, const std::function<void(File&)>& fill) {
+void ImageVolume::import_copy(const Progress& progress,
+                              const std::function<void(File&, const Progress&)>& fill) {
   begin_held_import(0, true, progress);
+  // To whom it is told how much is copied, it is not told that nothing is when that is over.
+  std::uint64_t done = 0;
+  std::optional<std::uint64_t> total;
+  const Progress copied = [&](std::uint64_t done_now, std::optional<std::uint64_t> total_now) {
+    done = done_now;
+    total = total_now;
+    if (progress) progress(done, total);
+  };
+  const Progress unless_cancelled = [&](auto, auto) {
+    if (progress) progress(done, total);
+  };
   try {
-    fill(*import_->file);  // nobody else ends an import that is being copied
-    end_held_import(true, true, {});
+    fill(*import_->file, copied);  // nobody else ends an import that is being copied
+    end_held_import(true, true, unless_cancelled);
   } catch (...) {
     try {
       end_held_import(false, true, {});
-    } catch (const Error&) {
+    } catch (...) {
       std::lock_guard guard(mutex_);
       import_.reset();  // The sweep removes it.
     }
@@ -118,7 +130,9 @@ void ImageVolume::import_copy(const Progress& progress, const std::function<void
 void ImageVolume::import_volume(Volume& source, const Progress& progress) {
   if (!config_.save_on_stop) return;
   FilePtr content = source.open_committed();
-  import_copy(progress, [&](File& target) { location_.fs->clone(*content, target, progress); });
+  import_copy(progress, [&](File& target, const Progress& copied) {
+    location_.fs->clone(*content, target, copied);
+  });
 }
 
 void ImageVolume::import_file(FilePtr source, std::optional<std::uint64_t> size_bytes,
@@ -134,8 +148,8 @@ void ImageVolume::import_file(FilePtr source, std::optional<std::uint64_t> size_
     }
     if (progress) progress(done, total ? total : size_bytes);
   };
-  import_copy(bounded, [&](File& target) {
-    location_.fs->clone(*source, target, bounded);
+  import_copy(bounded, [&](File& target, const Progress& copied) {
+    location_.fs->clone(*source, target, copied);
     if (size_bytes && location_.fs->status(target).size_bytes != *size_bytes) {
       refuse(Code::invalid, "import volume", vid(), "the data has another size than the one given");
     }

@@ -116,20 +116,25 @@ bool ImageVolume::clean_may_be_own(Images& at) const {
   });
 }
 
-// A volume that starts from itself must be there; of the others there may be nothing yet: null.
-std::unique_ptr<Operation> ImageVolume::open_existing(const Progress& progress) {
+// Null where the VM has no directory.
+std::unique_ptr<Operation> ImageVolume::open_if_there(const Progress& progress) {
   try {
     return std::make_unique<Operation>(location_, MissingDirectory::refuse, &threads_, progress);
   } catch (const Error& error) {
-    if (error.code() == Code::not_found && !is_origin()) return nullptr;
-    throw;
+    if (error.code() != Code::not_found) throw;
+    return nullptr;
   }
+}
+
+// A volume that starts from itself must be there; of the others there may be nothing yet: null.
+std::unique_ptr<Operation> ImageVolume::open_existing(const Progress& progress) {
+  if (!is_origin()) return open_if_there(progress);
+  return std::make_unique<Operation>(location_, MissingDirectory::refuse, &threads_, progress);
 }
 
 // ---- Create, verify, remove ----
 
 void ImageVolume::create(const Progress& progress) {
-  Properties now = properties();
   if (!is_origin()) {
     location_.open_prefix();  // offline?
     return;
@@ -141,12 +146,12 @@ void ImageVolume::create(const Progress& progress) {
   }
   require_no_import(at, "create volume");
   try {
-    storage::create(at, now.nominal_size_bytes);
+    storage::create(at, properties().nominal_size_bytes);
   } catch (...) {
     operation.undo_directory();
     throw;
   }
-  make_precache_later(now);
+  make_precache_later();
 }
 
 void ImageVolume::verify(const Progress& progress) {
@@ -179,9 +184,12 @@ void ImageVolume::remove(const Progress& progress) {
 // ---- Sessions ----
 
 void ImageVolume::start(const Progress& progress) {
-  Properties now = properties();
-  if (!config_.save_on_stop) return start_unsaved(now, progress);
-  if (config_.snap_on_start) return start_origin_snapshot(now, progress);
+  if (is_origin()) return start_origin(progress);
+  config_.save_on_stop ? start_origin_snapshot(progress) : start_unsaved(progress);
+}
+
+// The properties are read under the lock: what has set them has answered before this begins.
+void ImageVolume::start_origin(const Progress& progress) {
   Operation operation(location_, MissingDirectory::refuse, &threads_, progress);
   Images& at = operation.images();
   require_no_import(at, "start volume");
@@ -189,14 +197,14 @@ void ImageVolume::start(const Progress& progress) {
     require_clean(at, "start volume");
     forget_lost_session();
   }
-  if (now.revisions_to_keep == kSnapshotsDisabled && !at.files.dirty) {
+  if (properties().revisions_to_keep == kSnapshotsDisabled && !at.files.dirty) {
     start_in_place_alone(at);
   } else {
     start_from_clean(at);
   }
 }
 
-void ImageVolume::start_origin_snapshot(const Properties& now, const Progress& progress) {
+void ImageVolume::start_origin_snapshot(const Progress& progress) {
   for (int turn = 0; turn < kStartTurns; ++turn) {
     // Before the own lock is taken: two locks at once could wait for each other.
     std::optional<Committed> source;
@@ -206,7 +214,7 @@ void ImageVolume::start_origin_snapshot(const Properties& now, const Progress& p
     require_no_import(at, "start volume");
     if (at.files.dirty) return start_from_clean(at);  // resumes
     forget_lost_session();
-    if (source) return start_from_source(at, *source->file, now.nominal_size_bytes);
+    if (source) return start_from_source(at, *source->file, properties().nominal_size_bytes);
     // The session was swept, or ended by somebody else, since it was seen.
   }
   refuse(Code::busy, "start volume", vid(), "its session is ended by somebody else all the time");
@@ -229,20 +237,22 @@ void ImageVolume::start_in_place_alone(Images& at) {
   start_in_place(at);
 }
 
-void ImageVolume::start_unsaved(const Properties& now, const Progress& progress) {
+void ImageVolume::start_unsaved(const Progress& progress) {
   if (!config_.snap_on_start) {
     Operation operation(location_, MissingDirectory::make, &threads_, progress);
     require_unsaved(operation.images(), "start volume");
-    return start_volatile(operation.images(), now.nominal_size_bytes);
+    return start_volatile(operation.images(), properties().nominal_size_bytes);
   }
-  for (int turn = 0; turn < kStartTurns; ++turn) {
-    if (try_start_snapshot(now, progress)) return;
+  if (try_start_snapshot(progress)) return;
+  // What the first turn has made is there: a cancel would leave it.
+  for (int turn = 1; turn < kStartTurns; ++turn) {
+    if (try_start_snapshot(nullptr)) return;
   }
   refuse(Code::busy, "start volume", source_->vid.text(), "the source is committed all the time");
 }
 
 // False where the source has been committed meanwhile.
-bool ImageVolume::try_start_snapshot(const Properties& now, const Progress& progress) {
+bool ImageVolume::try_start_snapshot(const Progress& progress) {
   Committed source = storage::open_committed(*source_, &threads_);
   Operation operation(location_, MissingDirectory::make, &threads_, progress);
   Images& at = operation.images();
@@ -257,12 +267,11 @@ bool ImageVolume::try_start_snapshot(const Properties& now, const Progress& prog
   };
   if (!is_still(*source.directory, source_->names.clean)) return false;
   start_snapshot(at, {source.status, *source.directory, source_->names.clean}, *source.file,
-                 now.nominal_size_bytes);
+                 properties().nominal_size_bytes);
   return is_still(*at.directory, at.names.clean);  // or was replaced before it was linked
 }
 
 void ImageVolume::stop(const Progress& progress) {
-  Properties now = properties();
   if (!config_.save_on_stop) return discard(progress);
   auto operation = open_existing(progress);
   if (!operation) return;
@@ -272,8 +281,8 @@ void ImageVolume::stop(const Progress& progress) {
     at.changes.settle();  // What ended the session may have died before it could say so.
     return;
   }
-  unless_lost(at, [&] { commit(at, at.names.dirty, now.revisions_to_keep); });
-  make_precache_later(now);
+  unless_lost(at, [&] { commit(at, at.names.dirty, properties().revisions_to_keep); });
+  make_precache_later();
 }
 
 void ImageVolume::unless_lost(const Images& at, const std::function<void()>& body) {
@@ -285,10 +294,9 @@ void ImageVolume::unless_lost(const Images& at, const std::function<void()>& bod
   }
   try {
     body();
-  } catch (const SyncFailed& error) {
-    // For want of space nothing is dropped: it can be tried again.
+  } catch (const SyncFailed&) {
     std::lock_guard guard(mutex_);
-    if (error.code() != Code::no_space) lost_session_ = at.files.dirty;
+    lost_session_ = at.files.dirty;
     throw;
   }
 }
@@ -300,7 +308,6 @@ void ImageVolume::forget_lost_session() {
 }
 
 void ImageVolume::discard(const Progress& progress) {
-  Properties now = properties();
   auto operation = open_existing(progress);
   if (!operation) return;
   Images& at = operation->images();
@@ -309,10 +316,10 @@ void ImageVolume::discard(const Progress& progress) {
     if (is_snapshot() && clean_may_be_own(at)) return;
     const bool was_started = at.files.dirty.has_value();
     if (was_started || !at.files.precache_is_of_snapshot()) end_unsaved(at);
-    if (was_started) make_precache_later(now);
+    if (was_started) make_precache_later();
     return;
   }
-  if (at.files.dirty && now.revisions_to_keep == kSnapshotsDisabled) {
+  if (at.files.dirty && properties().revisions_to_keep == kSnapshotsDisabled) {
     refuse(Code::not_supported, "discard session", vid(),
            "snapshots are disabled: the session is the committed state");
   }
@@ -323,7 +330,7 @@ void ImageVolume::discard(const Progress& progress) {
   if (!at.files.dirty && is_origin()) require_clean(at, "discard session");
   storage::discard(at);
   forget_lost_session();
-  make_precache_later(now);
+  make_precache_later();
 }
 
 void ImageVolume::revert(std::uint64_t number, const Progress& progress) {
@@ -347,7 +354,7 @@ void ImageVolume::revert(std::uint64_t number, const Progress& progress) {
                        : "it has no revision " + std::to_string(number));
   }
   storage::revert(at, *target);
-  make_precache_later(properties());
+  make_precache_later();
 }
 
 void ImageVolume::prune(int keep, const Progress& progress) {
@@ -358,20 +365,24 @@ void ImageVolume::prune(int keep, const Progress& progress) {
 }
 
 // The clone that the next start will need is made ahead; what was being made for it until now is of
-// no use any more.
-void ImageVolume::make_precache_later(const Properties& now) {
-  threads_.precaches.drop(vid());
-  if (!pool_->config.precache) return;
-  auto& precaches = threads_.precaches;
-  const std::string name = "precache of " + vid();
-  const std::uint64_t request = precaches.request(vid());
-  if (is_origin() && now.revisions_to_keep >= 0) {
-    threads_.worker.post(
-        name, [at = location_, &precaches, request] { make_precache(at, precaches, request); });
-  } else if (is_snapshot()) {
-    threads_.worker.post(name, [at = location_, source = *source_, &precaches, request] {
-      make_snapshot_precache(at, source, precaches, request);
-    });
+// no use any more. The operation that asks has been done: nothing of this may make it fail.
+void ImageVolume::make_precache_later() noexcept {
+  try {
+    threads_.precaches.drop(vid());
+    if (!pool_->config.precache) return;
+    auto& precaches = threads_.precaches;
+    const std::string name = "precache of " + vid();
+    const std::uint64_t request = precaches.request(vid());
+    if (is_origin() && properties().revisions_to_keep >= 0) {
+      threads_.worker.post(
+          name, [at = location_, &precaches, request] { make_precache(at, precaches, request); });
+    } else if (is_snapshot()) {
+      threads_.worker.post(name, [at = location_, source = *source_, &precaches, request] {
+        make_snapshot_precache(at, source, precaches, request);
+      });
+    }
+  } catch (...) {
+    // Out of memory: the next start is slower.
   }
 }
 

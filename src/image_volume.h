@@ -73,16 +73,22 @@ class ImageVolume final : public Volume {
   bool clean_may_be_own(Images& at) const;
   Properties properties() const;
 
+  std::unique_ptr<Operation> open_if_there(const Progress& progress);
   std::unique_ptr<Operation> open_existing(const Progress& progress);
-  void start_origin_snapshot(const Properties& now, const Progress& progress);
-  void start_unsaved(const Properties& now, const Progress& progress);
-  bool try_start_snapshot(const Properties& now, const Progress& progress);
+  void start_origin(const Progress& progress);
+  void start_origin_snapshot(const Progress& progress);
+  void start_unsaved(const Progress& progress);
+  bool try_start_snapshot(const Progress& progress);
   void start_in_place_alone(Images& at);
   // Runs `body`, which syncs D. A sync of D that failed is not repeated: this handle refuses then.
   void unless_lost(const Images& at, const std::function<void()>& body);
   void forget_lost_session();
   void resize_session(Images& at, std::uint64_t size_bytes);
-  void make_precache_later(const Properties& now);
+  void resize_nominal(std::uint64_t size_bytes, bool allow_shrink);
+  void resize_image(Images& at, std::uint64_t size_bytes, bool allow_shrink);
+  void check_shrink(std::uint64_t size_bytes, std::uint64_t present, bool allow_shrink) const;
+  void remember_size(std::uint64_t size_bytes);
+  void make_precache_later() noexcept;
   // What a look without the lock finds: the session, the committed state.
   struct Look {
     std::optional<FileStatus> clean;
@@ -92,7 +98,8 @@ class ImageVolume final : public Volume {
 
   void require_no_copy() const;
   void begin_held_import(std::uint64_t size_bytes, bool copying, const Progress& progress);
-  void import_copy(const Progress& progress, const std::function<void(File&)>& fill);
+  void import_copy(const Progress& progress,
+                   const std::function<void(File&, const Progress&)>& fill);
   void end_held_import(bool success, bool copying, const Progress& progress);
 
   const std::shared_ptr<PoolContext> pool_;

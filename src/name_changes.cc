@@ -16,9 +16,9 @@ bool keeps_name_order(FilesystemKind kind) {
 }
 
 NameChanges::NameChanges(Filesystem& fs, DirectoryPtr directory)
-    : fs_(fs),
-      directory_(std::move(directory)),
-      ordered_(keeps_name_order(fs_.kind(*directory_))) {}
+    : fs_(fs), directory_(std::move(directory)), ordered_(keeps_name_order(fs_.kind(*directory_))) {
+  garbage_.reserve(kGarbageMax);  // so that a change that was made cannot fail for want of memory
+}
 
 void NameChanges::keep(FilePtr inode) {
   pending_ = true;

@@ -121,8 +121,12 @@ std::optional<FileName> parse_temporary(std::string_view name) {
 
 }  // namespace
 
+bool has_control_character(std::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+}
+
 void check_component(std::string_view part, std::string_view what) {
-  auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
   const char* reason = nullptr;
   if (part.empty()) {
     reason = "is empty";
@@ -130,7 +134,7 @@ void check_component(std::string_view part, std::string_view what) {
     reason = "is a name of the filesystem's own";
   } else if (part.find('/') != std::string_view::npos) {
     reason = "holds a slash";
-  } else if (std::any_of(part.begin(), part.end(), is_control)) {
+  } else if (has_control_character(part)) {
     reason = "holds a control character";
   } else if (part.size() > kComponentMax) {
     reason = "is too long";
@@ -143,7 +147,7 @@ void check_component(std::string_view part, std::string_view what) {
 bool is_volume_name(std::string_view name) {
   return !name.empty() && name != "." && name != ".." && name.size() <= kVolumeNameMax &&
          !name.ends_with(kDirty) && !name.ends_with(kPrecache) && !name.ends_with(kImport) &&
-         !name.ends_with(kImage);
+         !name.ends_with(kImage) && !has_control_character(name);
 }
 
 Vid parse_vid(std::string_view text, const std::vector<std::string>& allowed_prefixes) {

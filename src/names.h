@@ -30,6 +30,9 @@ void check_component(std::string_view part, std::string_view what);
 // Whether volumes may have this name: the part of a vid that file names are made of.
 bool is_volume_name(std::string_view name);
 
+// No vid can hold one.
+bool has_control_character(std::string_view text);
+
 // The fixed names of one volume's files.
 struct ImageNames {
   explicit ImageNames(const std::string& volume_name);

@@ -133,6 +133,7 @@ std::vector<std::string> Pool::walk(std::vector<Finding>* unreadable) {
     DirectoryPtr vms = open_listed(fs, *root, prefix);
     if (!vms) continue;
     for (const std::string& vm : fs.list(*vms)) {
+      if (has_control_character(vm)) continue;  // no vid can name it
       try {
         DirectoryPtr directory = open_listed(fs, *vms, vm);
         if (!directory) continue;

@@ -77,7 +77,10 @@ void make_precache(const Location& location, Precaches& precaches, std::uint64_t
 
 void make_snapshot_precache(const Location& location, const Location& source, Precaches& precaches,
                             std::uint64_t request) {
-  Committed committed = open_committed(source, nullptr);
+  std::optional<Committed> opened = try_open_committed(source);
+  if (!opened) return;  // The next start looks for itself.
+  Committed& committed = *opened;
+  const Precaches::Reading reading(precaches, committed.status);
   FilePtr target;
   {
     Operation operation(location, MissingDirectory::refuse, nullptr, nullptr);
@@ -92,8 +95,9 @@ void make_snapshot_precache(const Location& location, const Location& source, Pr
   Images& at = operation.images();
   FilePtr made = take_complete(precaches, location, request, committed.status);
   if (!made || !snapshot_precache_is_wanted(at, committed.status)) return;
-  auto named = at.fs.status(*committed.directory, source.names.clean);
-  if (!named || !same_state(*named, committed.status)) return;
+  // Its lock again, until its second name is there: nobody starts in that inode meanwhile.
+  const std::optional<Committed> pinned = try_open_committed(source);
+  if (!pinned || !same_state(pinned->status, committed.status)) return;
   publish_snapshot_precache(at, {committed.status, *committed.directory, source.names.clean},
                             std::move(made));
   // The name may have come to mean a newer state between the look and the link.

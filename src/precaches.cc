@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "src/precaches.h"
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -31,6 +32,7 @@ bool Precaches::is_requested(const std::string& vid, std::uint64_t number) {
 void Precaches::make(Filesystem& fs, const std::string& vid, FilePtr source, FilePtr target) {
   auto entry = std::make_shared<Entry>();
   entry->source = fs.status(*source);
+  std::optional<Reading> reading(std::in_place, *this, entry->source);
   {
     std::lock_guard guard(mutex_);
     entries_[vid] = entry;
@@ -42,7 +44,8 @@ void Precaches::make(Filesystem& fs, const std::string& vid, FilePtr source, Fil
     failure = std::current_exception();
     target.reset();
   }
-  source.reset();  // and its lock, if it has one: see drop_readers
+  source.reset();  // and its lock, if it has one
+  reading.reset();
   {
     std::lock_guard guard(mutex_);
     entry->clone.file = std::move(target);
@@ -92,19 +95,28 @@ void Precaches::drop(const std::string& vid) {
   entries_.erase(found);
 }
 
+Precaches::Reading::Reading(Precaches& precaches, const FileStatus& source)
+    : precaches_(precaches), entry_([&] {
+        std::lock_guard guard(precaches.mutex_);
+        return precaches.readings_.insert(precaches.readings_.end(), source);
+      }()) {}
+
+Precaches::Reading::~Reading() {
+  std::lock_guard guard(precaches_.mutex_);
+  precaches_.readings_.erase(entry_);
+  precaches_.changed_.notify_all();
+}
+
 void Precaches::drop_readers(const FileStatus& source) {
   std::unique_lock lock(mutex_);
-  for (auto at = entries_.begin(); at != entries_.end();) {
-    const EntryPtr entry = at->second;
-    if (!entry->source.same_inode(source)) {
-      ++at;
-      continue;
+  const auto is_of_source = [&](const FileStatus& one) { return one.same_inode(source); };
+  changed_.wait(lock, [&] {
+    for (const auto& [vid, entry] : entries_) {  // also those that come meanwhile
+      if (is_of_source(entry->source)) entry->is_taken = true;
     }
-    entry->is_taken = true;
-    changed_.wait(lock, [&] { return entry->is_idle; });
-    std::erase_if(entries_, [&](const auto& item) { return item.second == entry; });
-    at = entries_.begin();  // others may have come and gone meanwhile
-  }
+    return std::none_of(readings_.begin(), readings_.end(), is_of_source);
+  });
+  std::erase_if(entries_, [&](const auto& item) { return is_of_source(item.second->source); });
 }
 
 }  // namespace qubes::storage

@@ -7,6 +7,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -43,7 +44,21 @@ class Precaches {
   // Nobody will want what was requested or is being made for the volume.
   void drop(const std::string& vid);
 
-  // Nothing that is being made reads the inode any more when this returns.
+  // That the library reads the inode, with its lock, in the background: until it is destroyed. Who
+  // has one waits for nobody's lock.
+  class Reading {
+   public:
+    Reading(Precaches& precaches, const FileStatus& source);
+    ~Reading();
+    Reading(const Reading&) = delete;
+    Reading& operator=(const Reading&) = delete;
+
+   private:
+    Precaches& precaches_;
+    const std::list<FileStatus>::iterator entry_;
+  };
+
+  // Nothing in the background reads the inode any more when this returns.
   void drop_readers(const FileStatus& source);
 
  private:
@@ -59,6 +74,7 @@ class Precaches {
 
   std::mutex mutex_;
   std::condition_variable changed_;
+  std::list<FileStatus> readings_;
   std::map<std::string, EntryPtr> entries_;        // by vid
   std::map<std::string, std::uint64_t> requests_;  // the same
   std::uint64_t last_request_ = 0;

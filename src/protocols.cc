@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "src/protocols.h"
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 namespace qubes::storage {
 namespace {
@@ -50,9 +52,12 @@ bool same_content(Images& at, const std::string& a, const std::string& b) {
   }
 }
 
+// Whether D was made by sharing the blocks of C. Two new files would not tell: the directory may
+// have got another attribute than C has (chattr +C on Btrfs), and then D is a copy.
 bool reflink_works(Images& at) {
   try {
-    return at.fs.reflink_works(*at.directory, *at.directory);
+    FilePtr clean = at.open(at.names.clean, Access::read);
+    return at.fs.reflink_works(*at.directory, *clean);
   } catch (const Error&) {
     return false;  // a full filesystem
   }
@@ -86,8 +91,15 @@ std::string link_clean_as_revision(Images& at) {
 // Where names keep no order, the rename that replaces C may leave no C at all if its inode has
 // another name in that directory: a snapshot beside its source (docs/CRASH_MODEL.md, "target
 // lost"). Then recovery needs an R.
-bool clean_may_get_lost(const Images& at) {
-  return at.files.clean && at.files.clean->link_count > 1 && !at.changes.keep_order();
+bool clean_may_get_lost(Images& at) {
+  const auto& clean = at.files.clean;
+  if (at.changes.keep_order() || !clean || clean->link_count == 1) return false;
+  const std::vector<std::string> names = at.fs.list(*at.directory);
+  return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+    if (name == at.names.clean) return false;
+    const auto found = at.fs.status(*at.directory, name);
+    return found && found->same_inode(*clean);
+  });
 }
 
 // That R, durable, for a rename that makes none of its own: its name, or "" where none is needed.
@@ -108,7 +120,7 @@ void prune_committed(Images& at, int revisions_to_keep) {
   try {
     at.rescan();
     prune(at, static_cast<std::size_t>(revisions_to_keep));
-  } catch (const Error&) {
+  } catch (...) {
     // The next commit prunes again.
   }
 }
@@ -127,6 +139,15 @@ void shrink_clean(Images& at, std::uint64_t size_bytes) {
     at.fs.link_unnamed(*file, *at.directory, at.names.import);
   }
   at.fs.close(std::move(file));
+}
+
+// What was to be published and will not be; if it was, it has that name no more.
+void drop_unpublished(Images& at, const std::string& name) noexcept {
+  try {
+    at.changes.unlink(name);
+  } catch (...) {
+    // The sweep will.
+  }
 }
 
 // Makes `file` the session, one that a crash may throw away: never synced.
@@ -162,6 +183,7 @@ void commit(Images& at, const std::string& from, int revisions_to_keep) {
 
   // What a crash after each step leaves:
   sync_content(at, from);                // `from` as it was, now whole.
+  at.progress(0, std::nullopt);          // The last moment for a cancel.
   at.changes.unlink(at.names.precache);  // No P: it is only slow.
   if (keeps_old || clean_may_get_lost(at)) {
     linked = link_clean_as_revision(at);  // An R that is C: swept.
@@ -308,8 +330,13 @@ void create(Images& at, std::uint64_t size_bytes) {
 
 void resize_clean(Images& at, std::uint64_t size_bytes, int revisions_to_keep) {
   if (size_bytes < at.files.clean->size_bytes) {
-    shrink_clean(at, size_bytes);                    // An I that nobody holds: swept.
-    commit(at, at.names.import, revisions_to_keep);  // What is cut off stays in a revision.
+    shrink_clean(at, size_bytes);  // An I that nobody holds: swept.
+    try {
+      commit(at, at.names.import, revisions_to_keep);  // What is cut off stays in a revision.
+    } catch (...) {
+      drop_unpublished(at, at.names.import);
+      throw;
+    }
     return;
   }
   const std::string secured = secure_clean(at);  // An R that is C: swept.

@@ -113,6 +113,9 @@ class Filesystem {
   // files; nothing is left.
   virtual bool reflink_works(const Directory& target, const Directory& source) = 0;
 
+  // The same of a regular file that is there: tried with one block of it.
+  virtual bool reflink_works(const Directory& target, File& source) = 0;
+
   // ---- Files ------------------------------------------------------------------------------
 
   // Opens a regular file; not a symbolic link (corrupt), nor anything else (corrupt).

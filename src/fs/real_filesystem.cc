@@ -223,12 +223,16 @@ class RealFilesystem final : public Filesystem {
 
   bool reflink_works(const Directory& target, const Directory& source) override {
     const FilePtr from = create_unnamed(source, "reflink-test");
-    const FilePtr to = create_unnamed(target, "reflink-test");
     const OpenFile written = real(*from).open();
     const auto size_bytes = static_cast<std::size_t>(stat_of(written).st_blksize);
     const std::vector<std::byte> content(size_bytes, std::byte{1});
     write_range(written, {0, size_bytes}, content.data());
-    return share_blocks(written, real(*to).open());
+    return reflink_works(target, *from);
+  }
+
+  bool reflink_works(const Directory& target, File& source) override {
+    const FilePtr to = create_unnamed(target, "reflink-test");
+    return share_last_block(real(source).open(), real(*to).open());
   }
 
   // ---- Files ------------------------------------------------------------------------------

@@ -56,6 +56,16 @@ bool share_blocks(OpenFile source, OpenFile target) {
   throw_errno(errno, "clone into", target.path);
 }
 
+bool share_last_block(OpenFile source, OpenFile target) {
+  const struct stat status = stat_of(source);
+  const auto block = static_cast<std::uint64_t>(status.st_blksize);
+  const auto size_bytes = static_cast<std::uint64_t>(status.st_size);
+  const std::uint64_t begin = size_bytes == 0 ? 0 : (size_bytes - 1) / block * block;
+  if (share_range(source, target, begin, 0)) return true;
+  if (is_refusal(errno)) return false;
+  throw_errno(errno, "clone into", target.path);
+}
+
 bool share_blocks_in_pieces(OpenFile source, OpenFile target, std::uint64_t from,
                             const Progress& progress) {
   const auto size_bytes = static_cast<std::uint64_t>(stat_of(source).st_size);

@@ -14,9 +14,12 @@ namespace qubes::storage {
 // blocks.
 bool share_blocks(OpenFile source, OpenFile target);
 
-// The same from byte `from` on (what is before it is there already), into a file without data after
-// it. With a `progress`: in pieces, between which others get at the inodes, and `progress` may end
-// it by throwing.
+// The last block only: to see whether they can.
+bool share_last_block(OpenFile source, OpenFile target);
+
+// The same as share_blocks, from byte `from` on (what is before it is there already), into a file
+// without data after it. With a `progress`: in pieces, between which others get at the inodes, and
+// `progress` may end it by throwing.
 bool share_blocks_in_pieces(OpenFile source, OpenFile target, std::uint64_t from,
                             const Progress& progress);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "tests/fuzz/name_oracle.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -19,6 +20,10 @@ constexpr std::size_t kNumberMax = 18;
 constexpr std::size_t kTemporary = 9;  // ~XXXXXXXX
 
 bool may_be_volume(const std::string& name) {
+  if (std::any_of(name.begin(), name.end(),
+                  [](unsigned char c) { return c < 0x20 || c == 0x7f; })) {
+    return false;
+  }
   if (name.empty() || name == "." || name == ".." || name.size() > kVolumeNameMax) return false;
   for (const char* end : {"-dirty", "-precache", "-import", ".img"}) {
     const std::size_t length = std::strlen(end);

@@ -116,6 +116,11 @@ bool FaultingFilesystem::reflink_works(const Directory& target, const Directory&
   may_fail(Call::clone, "reflink_works");
   return inner().reflink_works(target, source);
 }
+
+bool FaultingFilesystem::reflink_works(const Directory& target, File& source) {
+  may_fail(Call::clone, "reflink_works");
+  return inner().reflink_works(target, source);
+}
 FilePtr FaultingFilesystem::open_file(const Directory& directory, const std::string& name,
                                       Access access) {
   may_fail(Call::open, "open " + name);

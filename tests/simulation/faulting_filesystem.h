@@ -61,6 +61,7 @@ class FaultingFilesystem final : public ForwardingFilesystem {
   FileStatus status(const File& file) override;
   FileStatus status(const Directory& directory) override;
   bool reflink_works(const Directory& target, const Directory& source) override;
+  bool reflink_works(const Directory& target, File& source) override;
   FilePtr open_file(const Directory& directory, const std::string& name, Access access) override;
   FilePtr create_unnamed(const Directory& directory, const std::string& final_name) override;
   std::string link_temporary(File& file, const Directory& directory,

@@ -89,8 +89,7 @@ class SimulatedFaults {
     auto fs = std::make_shared<SimulatedFilesystem>(disk_, model_);
     auto faulting = std::make_shared<FaultingFilesystem>(fs);
     bool content_is_lost = false;
-    faulting->on_failed_sync = [&](File& file, int errno_value) {
-      if (errno_value == ENOSPC || errno_value == EDQUOT) return;
+    faulting->on_failed_sync = [&](File& file, int) {
       content_is_lost = true;
       fs->fail_sync(file);
     };

@@ -141,6 +141,7 @@ struct EveryFilesystemIsXfs final : ForwardingFilesystem {
 struct ReflinkAssumed final : ForwardingFilesystem {
   using ForwardingFilesystem::ForwardingFilesystem;
   bool reflink_works(const Directory&, const Directory&) override { return true; }
+  bool reflink_works(const Directory&, File&) override { return true; }
 };
 
 struct NoSyncOfFiles final : ForwardingFilesystem {

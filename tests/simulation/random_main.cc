@@ -64,9 +64,7 @@ class OneFault final : public Mutation {
     if (choice_.fault == 0) return fs;
     faulting_ = std::make_shared<FaultingFilesystem>(std::move(fs));
     faulting_->arm(choice_.fault, choice_.which_errno);
-    faulting_->on_failed_sync = [this](File&, int errno_value) {
-      loses_content_ = errno_value != ENOSPC && errno_value != EDQUOT;
-    };
+    faulting_->on_failed_sync = [this](File&, int) { loses_content_ = true; };
     return faulting_;
   }
   bool has_fired() const { return faulting_ && faulting_->has_fired(); }

@@ -202,6 +202,11 @@ bool SimulatedFilesystem::reflink_works(const Directory&, const Directory&) {
   return model_.reflink;
 }
 
+bool SimulatedFilesystem::reflink_works(const Directory&, File&) {
+  check_alive();
+  return model_.reflink;
+}
+
 // ---- Files
 // ----------------------------------------------------------------------------------------
 

@@ -44,6 +44,9 @@ class ForwardingFilesystem : public Filesystem {
   bool reflink_works(const Directory& target, const Directory& source) override {
     return inner_->reflink_works(target, source);
   }
+  bool reflink_works(const Directory& target, File& source) override {
+    return inner_->reflink_works(target, source);
+  }
   FilePtr open_file(const Directory& directory, const std::string& name, Access access) override {
     return inner_->open_file(directory, name, access);
   }

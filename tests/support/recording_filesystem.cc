@@ -68,6 +68,10 @@ bool RecordingFilesystem::reflink_works(const Directory& target, const Directory
   return pretend_reflink_ || inner().reflink_works(target, source);
 }
 
+bool RecordingFilesystem::reflink_works(const Directory& target, File& source) {
+  return pretend_reflink_ || inner().reflink_works(target, source);
+}
+
 FilePtr RecordingFilesystem::open_file(const Directory& directory, const std::string& name,
                                        Access access) {
   return named(inner().open_file(directory, name, access), name);

@@ -31,6 +31,7 @@ class RecordingFilesystem final : public ForwardingFilesystem {
   void sync(Directory& directory) override;
   FilesystemKind kind(const Directory& directory) override;
   bool reflink_works(const Directory& target, const Directory& source) override;
+  bool reflink_works(const Directory& target, File& source) override;
   FilePtr open_file(const Directory& directory, const std::string& name, Access access) override;
   FilePtr create_unnamed(const Directory& directory, const std::string& final_name) override;
   std::string link_temporary(File& file, const Directory& directory,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The protocols, step by step: the exact order of what each operation does to the disk.
 #include <boost/test/unit_test.hpp>
+#include <filesystem>
 
 #include "tests/unit/recorded_pool.h"
 
@@ -381,6 +382,35 @@ BOOST_AUTO_TEST_CASE(snapshots_disabled) {
   pool.drain();
   BOOST_TEST(pool.listing("appvms/work") == std::vector<std::string>{"private.img"},
              boost::test_tools::per_element());
+}
+
+// Btrfs may lose the name C there, and then needs an R (docs/CRASH_MODEL.md, "target lost").
+BOOST_AUTO_TEST_CASE(what_has_another_name_is_secured_where_names_keep_no_order) {
+  RecordedPool pool(FilesystemKind::btrfs);
+  auto volume = pool.created(kVid, 0);
+  std::filesystem::create_hard_link(pool.file(kVid, ".img"), pool.file(kVid, "-other.img"));
+  volume->resize(8 << 20, false);
+  check_steps(pool,
+              "link private.img -> private.img.1@TIME\n"
+              "sync directory work\n"
+              "set size private-precache.img\n"
+              "sync private-precache.img\n"
+              "rename private-precache.img -> private.img\n"
+              "sync directory work\n"
+              "unlink private.img.1@TIME\n");
+  std::filesystem::remove(pool.file(kVid, "-other.img"));
+  std::filesystem::create_hard_link(pool.file(kVid, ".img"), pool.file(kVid, "-other.img"));
+  volume->start();
+  pool.write_session(kVid, "one");
+  pool.take();
+  volume->stop();
+  check_steps(pool,
+              "sync private-dirty.img\n"
+              "link private.img -> private.img.1@TIME\n"
+              "sync directory work\n"
+              "rename private-dirty.img -> private.img\n"
+              "sync directory work\n"
+              "unlink private.img.1@TIME\n");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
