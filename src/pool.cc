@@ -40,6 +40,20 @@ std::set<std::string> volumes_in(Filesystem& fs, const Directory& vm, bool lefto
   return result;
 }
 
+void look_at_mount(PoolInfo& info) {
+  try {
+    MountInfo mount = mount_info(info.config.dir_path);
+    info.filesystem_type = mount.filesystem_type;
+    info.mount_point = mount.mount_point;
+    info.device = mount.device;
+    info.device_uuid = mount.uuid.value_or("");
+    info.logical_sector_bytes = mount.logical_sector_bytes.value_or(0);
+    info.physical_sector_bytes = mount.physical_sector_bytes.value_or(0);
+  } catch (const Error&) {
+    // Not told, as in a chroot without /proc: unknown.
+  }
+}
+
 }  // namespace
 
 Pool::Pool(PoolConfig config, std::shared_ptr<Filesystem> fs, Worker::Mode mode)
@@ -110,13 +124,8 @@ PoolInfo Pool::info() {
   Space space = fs.space(*root);
   info.size_bytes = space.total_bytes;
   info.usage_bytes = space.used_bytes;
-  MountInfo mount = mount_info(info.config.dir_path);
-  info.filesystem_type = mount.filesystem_type;
-  info.mount_point = mount.mount_point;
-  info.device = mount.device;
-  info.device_uuid = mount.uuid.value_or("");
-  info.logical_sector_bytes = mount.logical_sector_bytes.value_or(0);
-  info.physical_sector_bytes = mount.physical_sector_bytes.value_or(0);
+  look_at_mount(info);
+  if (info.config.kind == PoolKind::kernels) return info;  // nothing is ever written there
   try {
     info.reflink_works = fs.reflink_works(*root, *root);
   } catch (const Error&) {

@@ -46,6 +46,7 @@ void export_image(const Context& context);
 // The pool and the volume that the options are about (open.cc).
 Pool open_pool(const Options& options);
 Volume open_volume(const Context& context);
+std::size_t revision_count(const Volume& volume);
 // The volume `vid` of the pool, as an origin: enough to ask for its files.
 Volume open_origin(const Context& context, const char* vid);
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // From options to handles: the pool and the volume as the command line configures them.
+#include <algorithm>
+
 #include "tools/commands.h"
 
 namespace tool {
@@ -17,6 +19,17 @@ bool is_writable(const Options& options) {
 // `create` and what only asks take --size for the nominal size; for others it means something else.
 bool is_size_nominal(const Options& options) {
   return options.command != "resize" && options.command != "import";
+}
+
+bool commits(const Options& options) {
+  return is_saved(options) &&
+         (options.command == "stop" || options.command == "import" || options.command == "resize");
+}
+
+// Nobody has said how many revisions the volume's owner wants: no fewer than there are.
+void keep_what_is_there(const Volume& volume) {
+  const auto count = static_cast<std::int32_t>(revision_count(volume));
+  call(qubes_storage_volume_set_revisions_to_keep, volume.get(), std::max(count, 1));
 }
 
 void set_kind(qubes_storage_volume_config* config, const Options& options) {
@@ -56,7 +69,12 @@ Volume open_volume(const Context& context) {
   if (options.size_bytes && is_size_nominal(options)) {
     call(qubes_storage_volume_config_set_size, config.get(), *options.size_bytes);
   }
-  return make<Volume>(qubes_storage_pool_volume, context.pool, options.vid.c_str(), config.get());
+  auto volume =
+      make<Volume>(qubes_storage_pool_volume, context.pool, options.vid.c_str(), config.get());
+  if (commits(options) && !options.revisions_to_keep && !options.kernels) {
+    keep_what_is_there(volume);
+  }
+  return volume;
 }
 
 Volume open_origin(const Context& context, const char* vid) {

@@ -76,7 +76,8 @@ void add_kind(CLI::App& command, Options& options) {
       ->type_name("VID")
       ->group(group);
   add_number(command, "--revisions-to-keep", options.revisions_to_keep, -1,
-             "how many earlier states to keep (1); -1: write the committed state itself")
+             "how many earlier states to keep (as many as there are, and 1); -1: write the "
+             "committed state itself")
       ->group(group);
 }
 

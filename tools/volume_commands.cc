@@ -14,12 +14,12 @@ bool is_started(const Volume& volume) {
   return qubes_storage_volume_info_is_started(info.get()) != 0;
 }
 
+}  // namespace
+
 std::size_t revision_count(const Volume& volume) {
   const auto list = make<Revisions>(qubes_storage_volume_get_revisions, volume.get());
   return qubes_storage_revisions_count(list.get());
 }
-
-}  // namespace
 
 void answer(const Context& context, const std::string& result, const Json& more,
             const std::string& detail) {

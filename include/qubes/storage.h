@@ -439,8 +439,9 @@ int32_t qubes_storage_volume_remove_async(qubes_storage_volume *volume, uint32_t
  * Errors: INVALID (the volume is not saved, but holds a committed state that is no other volume's:
  * it may be an origin, or a snapshot that a crash cut off long ago; remove it first),
  * NOT_FOUND (no image; no source), BUSY (an import is held; snapshots are disabled, and an export
- * or an import from this volume reads the image), DIRTY (the source runs with snapshots disabled),
- * NO_SPACE, OFFLINE.
+ * or an import from this volume reads the image, or another process is just making a snapshot of
+ * it), DIRTY (the source runs with snapshots disabled), NO_SPACE, OFFLINE. Where snapshots are
+ * disabled, an error may come after the revisions were removed; the committed state is there.
  */
 int32_t qubes_storage_volume_start(qubes_storage_volume *volume, uint32_t flags,
                                    qubes_storage_error **reterr);
@@ -452,10 +453,10 @@ int32_t qubes_storage_volume_start_async(qubes_storage_volume *volume, uint32_t 
  * machine must have closed the file. The state before it is kept as a revision, unless nothing was
  * written in the session; then those beyond revisions_to_keep are removed. Without a session:
  * nothing to do, OK. Works on a full filesystem.
- * Errors: NOT_FOUND, OFFLINE, NO_SPACE (what the session wrote does not fit; the session goes on),
- * UNKNOWN_OUTCOME. After IO from the step "sync session" what the virtual machine wrote last may be
- * lost: this handle refuses to commit that session from then on; discard it, or open the volume
- * anew to look.
+ * Errors: NOT_FOUND, OFFLINE, NO_SPACE, UNKNOWN_OUTCOME. After IO or NO_SPACE from the step "sync
+ * session" what the virtual machine wrote last may be lost, and a sync that is repeated would not
+ * say so: this handle refuses to commit that session from then on (IO); discard it, or open the
+ * volume anew to look. After any other NO_SPACE the session goes on: stop it again.
  */
 int32_t qubes_storage_volume_stop(qubes_storage_volume *volume, uint32_t flags,
                                   qubes_storage_error **reterr);
@@ -490,12 +491,13 @@ int32_t qubes_storage_volume_revert_async(qubes_storage_volume *volume, uint64_t
 
 /*
  * Changes the size. With a session: of its file, and of every loop device on that file. Without,
- * for a saved volume: of the committed state (shrinking keeps the longer state as a revision).
- * Without an image: only the nominal size, which the next start uses.
+ * for a saved volume: of the committed state (shrinking keeps the longer state as a revision,
+ * unless revisions_to_keep is 0 or -1). Without an image: only the nominal size, which the next
+ * start uses.
  * Errors: READ_ONLY (rw is 0), INVALID (smaller without QUBES_STORAGE_RESIZE_SHRINK; a snapshot
  * that would start smaller than its source), BUSY (an import is held), NOT_FOUND, OFFLINE,
  * NO_SPACE, UNKNOWN_OUTCOME; IO with the path of a loop device: the file has the new size, the
- * device does not. After IO from the step "sync session": as stop.
+ * device does not. After IO or NO_SPACE from the step "sync session": as stop.
  */
 int32_t qubes_storage_volume_resize(qubes_storage_volume *volume, uint64_t size_bytes,
                                     uint32_t flags, qubes_storage_error **reterr);
@@ -526,7 +528,9 @@ const char *qubes_storage_volume_import_path(const qubes_storage_volume *volume)
  * a revision, as at stop. 0 throws it away. On a volume that is not saved: nothing to do, OK.
  * Errors: NOT_FOUND (this handle holds none), BUSY (it holds one that is still being copied, by
  * import_volume or import_fd), DIRTY (cannot happen while it is held, unless somebody made a
- * session by hand), NO_SPACE (the import is still held: end it again), UNKNOWN_OUTCOME.
+ * session by hand), NO_SPACE, UNKNOWN_OUTCOME. After an error the import is still held, unless it
+ * is NOT_FOUND or UNKNOWN_OUTCOME: end it again. After IO or NO_SPACE from the step "sync session"
+ * it can only be thrown away.
  */
 int32_t qubes_storage_volume_import_end(qubes_storage_volume *volume, int32_t success,
                                         uint32_t flags, qubes_storage_error **reterr);

@@ -31,7 +31,10 @@ bool is_gone(int errno_value) {
 // Those that are bound to a file just now have a directory /sys/block/loopN/loop.
 std::vector<std::string> bound_loop_names() {
   const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir("/sys/block"), ::closedir);
-  if (!directory) throw_errno(errno, "list", "/sys/block");
+  if (!directory) {
+    const int reason = errno;
+    throw Error(Code::io, reason, "list loop devices", "/sys/block", "it cannot be read");
+  }
   std::vector<std::string> names;
   for (;;) {
     errno = 0;

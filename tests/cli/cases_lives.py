@@ -36,6 +36,28 @@ def life_of_an_origin(place):
 
 
 @test()
+def nobody_says_how_many_to_keep(place):
+    """What a daemon keeps is not pruned by an administrator who commits one session by hand."""
+    place.volume("create", PRIVATE, "--size", "64M")
+    for number in range(4):
+        place.session(b"state %d" % number, PRIVATE, "--revisions-to-keep", "3")
+    image = os.path.join(place.root, "image")
+    with open(image, "wb") as file:
+        file.truncate(64 * MIB)
+
+    def numbers():
+        return [revision["number"] for revision in place.volume("revisions")]
+
+    equal(numbers(), [2, 3, 4], "before")
+    place.session(b"by hand", PRIVATE)
+    equal(numbers(), [3, 4, 5], "after stop")
+    place.volume("import", PRIVATE, "--from", image)
+    equal(numbers(), [4, 5, 6], "after import")
+    place.volume("resize", PRIVATE, "--size", "32M", "--allow-shrink")
+    equal(numbers(), [5, 6, 7], "after a shrink")
+
+
+@test()
 def life_of_a_snapshot(place):
     place.volume("create", TEMPLATE, "--size", "64M")
     place.session(b"old", TEMPLATE)

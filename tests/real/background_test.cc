@@ -362,6 +362,21 @@ BOOST_DATA_TEST_CASE(a_start_in_place_is_not_kept_out_by_a_precache_in_the_makin
   BOOST_CHECK_THROW(at.snapshot->start(), Error);  // nothing is committed now
 }
 
+BOOST_DATA_TEST_CASE(nor_by_one_that_nobody_wants_any_more, kReflinking, kind) {
+  Background at(kind);
+  at.snapshot->start();
+  at.origin->set_revisions_to_keep(-1);
+  at.fs->begin_to_hold();
+  at.snapshot->stop();
+  at.fs->wait_until_held();
+  at.snapshot->remove();
+  auto start = std::async(std::launch::async, [&] { at.origin->start(); });
+  BOOST_TEST((start.wait_for(std::chrono::milliseconds(50)) == std::future_status::timeout));
+  at.fs->let_go();
+  start.get();
+  BOOST_TEST(at.origin->info().is_started);
+}
+
 // The sweep of the start removes whatever has a temporary name.
 BOOST_AUTO_TEST_CASE(a_start_does_not_take_over_what_it_has_swept) {
   LoopMount disk(FilesystemKind::xfs);

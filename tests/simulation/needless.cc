@@ -65,6 +65,19 @@ constexpr Reason kReasons[] = {
     {"(stop|import): \"sync directory after sync [DI]\" before \"sync [DI]\"",
      "nothing that the barrier is for was changed before it here: there is no precache, and no "
      "revision is kept"},
+    {"shrink: (\"rename I -> C\" before \"(sync I|sync directory after sync I)\"|\"sync directory "
+     "after sync I\" before \"sync I\"|without \"sync directory after sync I\")",
+     "where no revision is kept and a precache becomes the shorter state: its content is durable, "
+     "so "
+     "either size may come of it, and nothing else was changed before the barrier"},
+    {"grow: \"set size of P\" before \"sync directory after link C -> R\"",
+     "a precache of another size is not valid"},
+    {"start: (\"link C -> R\" before \"set mtime of C\"|\"name T of C\" before \"sync directory "
+     "after link C -> R\")",
+     "of the clone that takes the place of the committed state: it has no name yet, or a temporary "
+     "one; the rename comes after both"},
+    {"start: \"unlink P\" before \"sync directory after rename T of C -> C\"",
+     "no precache is only slower"},
     // Where the operation itself changed nothing before the sync: it is for a process that died.
     {"stop: (without \"sync directory after sync D\"|\"rename D -> C\" before \"sync directory "
      "after sync D\")",
