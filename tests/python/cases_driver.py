@@ -338,6 +338,7 @@ def as_the_admin_api_calls_it(place):
     equal([content(daemon.path(".img")), volume.size], [bytes(5), 16 * MIB], "cleared")
     wait(volume.revert())
     equal(content(daemon.path(".img")), b"mine.", "what was cleared is a revision")
+    _revisions_by_time_and_by_number(daemon)
     wait(daemon.template.import_volume(volume))  # CloneTo
     equal(content(daemon.path(".img", daemon.template.vid)), b"mine.", "cloned")
     volume.rw = False  # Set.rw, Set.ephemeral, Set.revisions_to_keep
@@ -364,3 +365,36 @@ def as_the_admin_api_calls_it(place):
         wait(each.remove())
     wait(again.pool.destroy())
     equal(sorted(os.listdir(os.path.join(again.dir_path, "vm-templates"))), [], "left")
+
+
+def _revisions_by_time_and_by_number(daemon):
+    """ListSnapshots goes by the time, which is that of the content: after a revert the last there
+    is not the newest. A number that is named means what it says."""
+    volume = daemon.volume("listed", "private", save_on_stop=True, revisions_to_keep=9)
+    path = daemon.path(".img", volume.vid)
+    wait(volume.create())
+    os.utime(path, (0, 1_600_000_000))
+
+    def dated_session(text, seconds):
+        wait(volume.start())
+        write(volume, text)
+        os.utime(volume.path, (0, seconds))
+        wait(volume.stop())
+
+    def by_time():
+        return sorted(volume.revisions, key=volume.revisions.get)
+
+    for number, text in enumerate((b"one..", b"two..", b"three")):
+        dated_session(text, 1_700_000_000 + 60 * number)
+    equal([by_time(), list(volume.revisions)], [["1", "2", "3"]] * 2, "before a revert")
+    wait(volume.revert("2"))
+    equal(content(path), b"one..", "reverted")
+    equal(list(volume.revisions), ["1", "3", "4"], "after it")
+    dated_session(b"four.", 1_700_001_000)
+    equal(list(volume.revisions), ["1", "3", "4", "5"], "by number")
+    equal(by_time(), ["1", "5", "3", "4"], "by time: the last is not the newest")
+    wait(volume.revert(by_time()[-1]))
+    equal(content(path), b"three", "what a revert to the last of that list gives")
+    wait(volume.revert("5"))
+    equal(content(path), b"one..", "what was there before the session")
+    wait(volume.remove())

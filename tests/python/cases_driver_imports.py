@@ -6,6 +6,7 @@ import os
 import subprocess
 
 import qubes.storage
+import qubesstorage
 from daemon import Daemon, content, fails, session, wait, write
 from harness import test
 from place import MIB, claim, descriptors, equal, raises, rest_of, settled
@@ -247,3 +248,26 @@ def import_into_what_starts_from_a_source(place):
     equal([content(image), len(daemon.both.revisions)], [b"later", 1], "committed")
     wait(daemon.both.import_volume(daemon.template))
     equal(content(image), b"tmpl.", "from a volume")
+
+
+@test()
+def an_import_whose_sender_died(place):
+    """It is held by the daemon: the start is refused, and a recovery from outside changes nothing.
+    A new import replaces it; so does the end of the daemon."""
+    daemon = Daemon(place).created()
+    session(daemon.origin, b"mine.")
+    for way in ("import", "restart"):
+        fill_import(daemon.origin, b"wrong")
+        fails(daemon.origin.start(), "import")
+        with qubesstorage.Pool(daemon.dir_path) as other:
+            other.recover()
+        claim(os.path.exists(daemon.path("-import.img")), "a recovery took what is held")
+        fails(daemon.origin.start(), "import")
+        if way == "import":
+            wait(daemon.origin.import_data(MIB))
+            wait(daemon.origin.import_data_end(False))
+        else:
+            daemon.origin.native.close()  # as the end of the process does
+            daemon = Daemon(place)
+            wait(daemon.origin.stop())
+        can_be_started(daemon, b"mine.")
