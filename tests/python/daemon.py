@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The Qubes daemon, as far as its storage drivers see it: how it calls them, and what it expects."""
+"""The Qubes daemon, as far as its storage drivers see it: how it calls them, what it expects."""
 import asyncio
 import inspect
 import os

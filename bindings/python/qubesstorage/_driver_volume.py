@@ -189,7 +189,12 @@ class ReflinkVolume(qubes.storage.Volume):
         """Commits, or throws away."""
         with translated(), self._hint_at_another_kind():
             info = await self.native.info_async()
-            await self.native.stop_async()
+            try:
+                await self.native.stop_async()
+            except NotFoundError:
+                if info.is_started:
+                    raise
+                # A volume of which nothing is left has no session to end, as with the peer.
             is_volatile = not self.save_on_stop and not self.snap_on_start
             if is_volatile and info.is_started and info.size != info.nominal_size:
                 # Somebody has resized the image by hand: it is to last, as with the peer.
