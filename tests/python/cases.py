@@ -11,6 +11,7 @@ import cases_driver_life  # noqa: F401  pylint: disable=unused-import
 import cases_errors  # noqa: F401  pylint: disable=unused-import
 import cases_life  # noqa: F401  pylint: disable=unused-import
 import cases_misuse  # noqa: F401  pylint: disable=unused-import
+import cases_pythons  # noqa: F401  pylint: disable=unused-import
 import cases_readme  # noqa: F401  pylint: disable=unused-import
 from place import Place
 
