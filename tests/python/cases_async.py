@@ -11,8 +11,8 @@ import time
 
 import qubesstorage
 from harness import test, wait_for
-from place import (CHECKOUT, MIB, PATIENCE, SLOWNESS, Place, claim, descriptors, equal,
-                   is_no_more_than, raises, rest_of, settled, threads)
+from place import (CHECKOUT, MIB, PATIENCE, SLOWNESS, Place, cancel_after, claim, descriptors,
+                   equal, is_no_more_than, raises, rest_of, settled, threads)
 
 sys.path.append(os.path.join(CHECKOUT, "tests", "bench"))
 from disks import (  # noqa: E402  pylint: disable=wrong-import-position
@@ -365,37 +365,39 @@ def streams_are_cancelled_while_they_wait(place):
 def a_late_cancellation_changes_nothing(place):
     """What had come too far is done, whole; the task is cancelled all the same."""
     volume = place.origin(revisions_to_keep=0)
-    outcomes = set()
+    directory = os.path.dirname(volume.path)
+    data = os.urandom(2 * MIB)  # it takes a while to sync
 
-    async def stop_and_cancel(delay):
-        begun = time.monotonic()
-        task = asyncio.ensure_future(volume.stop_async())
-        await asyncio.wait([task], timeout=delay)
-        task.cancel()
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.result()
-        return "cancelled" if task.cancelled() else "done", time.monotonic() - begun
-
-    usual, data = 0, os.urandom(2 * MIB)  # it takes a while to sync
-    wanted = {("done", False), ("cancelled", True)}
-    for attempt in range(200):
-        text = b"%03d" % attempt
+    def begin(text):
         volume.start()
         place.write(volume, text + data)
-        # At first until it is done: that is how long it takes. Then from nothing to more than that.
-        delay = usual * (attempt % 4) / 3 * (1 + attempt // 20) if attempt else None
-        outcome, seconds = asyncio.run(stop_and_cancel(delay))
-        usual = usual or seconds
-        started = volume.info().is_started
-        claim(outcome == "cancelled" or not started, "it is done, and did nothing")
-        equal(place.committed(3), b"%03d" % (attempt - 1) if started else text, "committed")
+
+    begin(b"one")
+    begun = time.monotonic()
+    asyncio.run(volume.stop_async())
+    usual = time.monotonic() - begun
+    # Before it has begun: it waits for another process.
+    begin(b"two")
+    claim(asyncio.run(cancel_after(volume.stop_async(), 0.1, directory)), "it was not cancelled")
+    equal([volume.is_dirty(), place.committed(3)], [True, b"one"], "nothing was done")
+    volume.stop()
+    # And then from nothing to later than the end.
+    outcomes = set()
+    for attempt in range(200):
+        text = b"%03d" % attempt
+        before = place.committed(3)
+        begin(text)
+        seconds = usual * (attempt % 8) / 4 * (1 + attempt // 16)
+        was_cancelled = asyncio.run(cancel_after(volume.stop_async(), seconds))
+        is_started = volume.info().is_started
+        claim(was_cancelled or not is_started, "it is done, and did nothing")
+        equal(place.committed(3), before if is_started else text, "committed")
         volume.stop()
         equal(place.committed(len(data), offset=MIB + 3), data, "committed")
-        outcomes.add((outcome, started))
-        if attempt >= 8 and wanted <= outcomes:
+        outcomes.add(was_cancelled)
+        if attempt >= 8 and len(outcomes) == 2:
             break
-    claim(wanted <= outcomes, f"only {outcomes}")
+    equal(outcomes, {True, False}, "whether it was cancelled")
 
 
 @test("xfs")

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the tests of the Python package stand on: a pool on a real filesystem, both ways to call."""
 import asyncio
+import contextlib
+import fcntl
 import gc
 import os
 import shutil
@@ -17,8 +19,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 CHECKOUT = os.path.dirname(os.path.dirname(HERE))
 
 __all__ = ["CHECKOUT", "HERE", "MIB", "PATIENCE", "PRIVATE", "Place", "SLOWNESS", "TEMPLATE",
-           "call_async", "call_sync", "claim", "descriptors", "equal", "is_no_more_than", "raises",
-           "rest_of", "run_python", "settled", "threads"]
+           "call_async", "call_sync", "cancel_after", "claim", "descriptors", "equal",
+           "is_no_more_than", "raises", "rest_of", "run_python", "settled", "threads"]
 
 ROOT = "appvms/work/root"
 # Where the processor is emulated, twenty milliseconds are nothing.
@@ -95,6 +97,32 @@ def is_no_more_than(condition, number, what):
     gc.collect()
     claim(rest_of(lambda: condition() <= number, True),
           f"{what}: found {condition()}, wanted at most {number}")
+
+
+@contextlib.contextmanager
+def locked(directory):
+    """As another process that works on a volume there: an operation begins, and waits."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+async def cancel_after(coroutine, seconds, directory=None, times=1):
+    """Whether it was cancelled, by as many cancellations after that time, or was done before. With
+    a directory that is locked meanwhile it cannot have done anything."""
+    with locked(directory) if directory else contextlib.nullcontext():
+        task = asyncio.ensure_future(coroutine)
+        await asyncio.wait([task], timeout=seconds)
+        for _ in range(times):
+            task.cancel()
+            await asyncio.sleep(0.01 if directory else 0)
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.result()
+    return task.cancelled()
 
 
 def run_python(script, *arguments, timeout=120 * PATIENCE, python=sys.executable, **options):
