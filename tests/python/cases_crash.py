@@ -107,9 +107,10 @@ class Log:
 
 
 def check(place, log, before):
-    """The next process: it recovers, finds a state that may be, and goes on."""
+    """The next process: it recovers, finds a state that may be, and goes on. The committed state
+    then, and what was found."""
     with qubesstorage.Pool(place.dir_path) as pool:
-        pool.recover()
+        findings = {found.finding.rsplit(" ", 1)[0] for found in pool.recover()}
         volume = pool.volume(PRIVATE, size=SIZE, save_on_stop=True, rw=True,
                              revisions_to_keep=KEEP)
         committed = state_of(place.path(".img"))
@@ -130,7 +131,7 @@ def check(place, log, before):
         equal(state_of(place.path(".img")), committed + 1, "the next session")
         check_others(place, pool)
         check_files(place)
-        return committed + 1
+        return committed + 1, findings
 
 
 def check_others(place, pool):
@@ -169,6 +170,7 @@ class Killer:
         self.place, self.seed, self.committed = place, seed, committed
         self.chance = random.Random(seed)
         self.kills, self.found, self.seconds = 0, collections.Counter(), {}
+        self.findings = collections.Counter()
         self.kept = os.path.join(place.root, "kept")
 
     def kill_one(self, target):
@@ -179,11 +181,12 @@ class Killer:
             shutil.rmtree(self.kept, ignore_errors=True)
             subprocess.run(["cp", "-a", "--reflink=auto", self.place.dir_path, self.kept],
                            check=True)
-            self.committed = check(self.place, log, self.committed)
+            self.committed, findings = check(self.place, log, self.committed)
         except Exception as error:
             raise Failure(self._keep(log, target) + traceback.format_exc()) from error
         self.kills += 1
         self.found.update(log.under_way)
+        self.findings.update(findings)
         self.seconds.update(log.seconds)
 
     def _run(self, log, target):
@@ -249,4 +252,6 @@ def killed_in_the_middle(place):
         claim(killer.kills < KILLS_MAX, f"{KILLS_MAX} kills, and never in {missing}")
         killer.kill_one(killer.chance.choice(missing) if missing else None)
     print(f"       {place.mount.kind}: killed {killer.kills} times, in "
-          + ", ".join(f"{name} {count}" for name, count in sorted(killer.found.items())))
+          + ", ".join(f"{name} {count}" for name, count in sorted(killer.found.items()))
+          + "; found " + ", ".join(f"{name} {n}" for name, n in sorted(killer.findings.items())))
+    claim(killer.findings, "nothing was ever left to recover")
