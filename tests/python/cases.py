@@ -6,9 +6,12 @@ import qubesstorage
 import cases_async  # noqa: F401  pylint: disable=unused-import
 import cases_crash  # noqa: F401  pylint: disable=unused-import
 import cases_driver  # noqa: F401  pylint: disable=unused-import
+import cases_driver_imports  # noqa: F401  pylint: disable=unused-import
+import cases_driver_life  # noqa: F401  pylint: disable=unused-import
 import cases_errors  # noqa: F401  pylint: disable=unused-import
 import cases_life  # noqa: F401  pylint: disable=unused-import
 import cases_misuse  # noqa: F401  pylint: disable=unused-import
+import cases_pythons  # noqa: F401  pylint: disable=unused-import
 import cases_readme  # noqa: F401  pylint: disable=unused-import
 from place import Place
 

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The driver for the Qubes daemon: the table of its `file-reflink` (peers.md, A2), row by row."""
-import asyncio
 import errno
 import importlib.metadata
 import inspect
@@ -10,79 +9,11 @@ import types
 import qubes.exc
 import qubes.storage
 from qubes.storage import StoragePoolException
+from daemon import Daemon, content, fails, fails_at_once, session, wait, write
 from harness import test
-from place import MIB, claim, descriptors, equal, raises
+from place import MIB, claim, equal, raises
 from qubesstorage import DirtyError, qubes_driver
 from qubesstorage.qubes_driver import DriverError, ReflinkPool, ReflinkVolume
-
-
-def wait(coroutine):
-    claim(inspect.iscoroutine(coroutine), f"{coroutine!r} is no coroutine")
-    return asyncio.run(coroutine)
-
-
-def fails(coroutine, *words):
-    return fails_at_once(lambda: wait(coroutine), *words)
-
-
-def fails_at_once(call, *words):
-    """As the daemon expects it: its own exception, which is an OSError, too."""
-    error = raises(DriverError, call)
-    claim(isinstance(error, StoragePoolException) and isinstance(error, OSError), repr(error))
-    for word in words:
-        claim(word in str(error), f"{word!r} is not in {error}")
-    return error
-
-
-class Daemon:
-    """A pool as the daemon has it, and the four volumes of a VM with a template."""
-
-    def __init__(self, place, name="pool", **config):
-        self.dir_path = os.path.join(place.root, "daemon-" + name)
-        self.pool = ReflinkPool(name=name, dir_path=self.dir_path, **config)
-        wait(self.pool.setup())
-        self.template = self.volume("debian", "root", "vm-templates", save_on_stop=True)
-        self.origin = self.volume("work", "private", save_on_stop=True)
-        self.snapshot = self.volume("work", "root", snap_on_start=True, source=self.template)
-        self.volatile = self.volume("work", "volatile")
-        self.both = self.volume("work", "both", save_on_stop=True, snap_on_start=True,
-                                source=self.template)
-
-    def volume(self, vm, name, prefix="appvms", **config):
-        owner = types.SimpleNamespace(name=vm, dir_path_prefix=prefix)
-        config = {"name": name, "rw": True, "size": 16 * MIB, **config}
-        return self.pool.init_volume(owner, config)
-
-    def path(self, suffix, vid="appvms/work/private"):
-        return os.path.join(self.dir_path, vid + suffix)
-
-    def names(self):
-        """Without what is made ahead in the background."""
-        wait(self.pool.native.drain_async())
-        return sorted(os.path.relpath(os.path.join(directory, name), self.dir_path)
-                      for directory, _, names in os.walk(self.dir_path) for name in names
-                      if not name.endswith("-precache.img"))
-
-    def created(self):
-        for volume in (self.template, self.origin, self.snapshot, self.volatile, self.both):
-            claim(wait(volume.create()) is volume, "create returns the volume")
-        return self
-
-
-def write(volume, data):
-    with open(volume.path, "r+b") as file:
-        file.write(data)
-
-
-def session(volume, data):
-    claim(wait(volume.start()) is volume, "start returns the volume")
-    write(volume, data)
-    claim(wait(volume.stop()) is volume, "stop returns the volume")
-
-
-def content(path, length=5):
-    with open(path, "rb") as file:
-        return file.read(length)
 
 
 @test("xfs")
@@ -134,6 +65,11 @@ def pool_of_the_daemon(place):
     absent = ReflinkPool(name="absent", dir_path=os.path.join(place.root, "a", "b"))
     equal([absent.size, absent.usage, absent.usage_details], [None, None, {}], "offline")
     equal(fails(absent.setup()).errno, errno.ENOENT, "errno: setup goes one level deep")
+    os.symlink("loop", os.path.join(place.root, "loop"))
+    odd = ReflinkPool(name="odd", dir_path=os.path.join(place.root, "loop"))
+    for name in ("size", "usage", "usage_details"):
+        error = fails_at_once(lambda name=name: getattr(odd, name), "cannot ask filesystem")
+        equal([error.errno, error.path], [errno.ELOOP, odd.dir_path], "errno and path")
     for options in ({"allow_shrink": "yes"}, {"commit_before_import": "True"}):
         config = Daemon(place, "b", **options).pool.config
         equal([config[name] for name in options], [True], "config of an option")
@@ -303,111 +239,6 @@ def shrinking_by_choice(place):
 
 
 @test()
-def export_by_the_daemon(place):
-    daemon = Daemon(place).created()
-    session(daemon.origin, b"data.")
-    for volume in (daemon.volatile, daemon.snapshot):
-        raises(NotImplementedError, wait, volume.export())
-        raises(NotImplementedError, wait, volume.import_data(MIB))
-    daemon.names()  # what is done in the background has descriptors, too
-    before = descriptors()
-    path = wait(daemon.origin.export())
-    equal(path, daemon.path(".img"), "the path of the committed state")
-    wait(daemon.origin.start())
-    write(daemon.origin, b"later")
-    equal(content(path), b"data.", "while it runs")
-    wait(daemon.origin.stop())
-    wait(daemon.origin.export_end(path))
-    wait(daemon.origin.export_end(path))
-    daemon.names()
-    equal(descriptors(), before, "descriptors")
-    fails(daemon.volume("none", "private", save_on_stop=True).export())
-
-
-@test()
-def import_by_the_daemon(place):
-    daemon = Daemon(place).created()
-    path = wait(daemon.origin.import_data(4 * MIB))
-    equal([path, os.path.getsize(path)], [daemon.path("-import.img"), 4 * MIB], "the path")
-    with open(path, "r+b") as file:
-        file.write(b"wrong")
-    fails(daemon.origin.start(), "import")
-    path = wait(daemon.origin.import_data(8 * MIB))
-    equal([os.path.getsize(path), content(path)], [8 * MIB, bytes(5)], "replaced")
-    with open(path, "r+b") as file:
-        file.write(b"right")
-    claim(wait(daemon.origin.import_data_end(True)) is daemon.origin, "returns the volume")
-    equal([daemon.origin.size, content(daemon.path(".img")), list(daemon.origin.revisions)],
-          [8 * MIB, b"right", ["1"]], "imported")
-    wait(daemon.origin.import_data(4 * MIB))
-    wait(daemon.origin.import_data_end(False))
-    equal(daemon.origin.size, 8 * MIB, "given up")
-    fails(daemon.origin.import_data_end(True))
-    fails(daemon.origin.import_data(-1))
-    wait(daemon.origin.start())
-    fails(daemon.origin.import_data(4 * MIB))
-    fails(daemon.origin.import_volume(daemon.template))
-    write(daemon.origin, b"mine.")
-    wait(daemon.origin.stop())
-    equal(content(daemon.path(".img")), b"mine.", "the session was not lost")
-
-
-class OtherVolume(qubes.storage.Volume):
-    """Of another driver, in the old way: without coroutines."""
-
-    ended = None
-
-    def export(self):
-        return self.vid
-
-    def export_end(self, path):
-        self.ended = path
-
-
-@test()
-def import_from_volumes(place):
-    daemon, second = Daemon(place).created(), Daemon(place, "second").created()
-    session(daemon.template, b"tmpl.")
-    for source in (daemon.template, daemon.origin):
-        claim(wait(second.origin.import_volume(source)) is second.origin, "returns the volume")
-        equal(content(second.path(".img")), content(daemon.path(".img", source.vid)), "imported")
-    for unsaved in (second.volatile, second.snapshot):
-        claim(wait(unsaved.import_volume(daemon.template)) is unsaved, "unsaved: the volume")
-    raises(NotImplementedError, wait, second.origin.import_volume(daemon.volatile))
-    other = OtherVolume("other", qubes.storage.Pool(name="other"), place.image("i", data=b"other",
-                                                                               offset=0))
-    wait(second.origin.import_volume(other))
-    equal([content(second.path(".img")), second.origin.size, other.ended],
-          [b"other", 8 * MIB, other.vid], "from another driver")
-    missing = OtherVolume("other", qubes.storage.Pool(name="other"), "/nonexistent")
-    raises(FileNotFoundError, wait, second.origin.import_volume(missing))
-    equal([missing.ended, content(second.path(".img"))], ["/nonexistent", b"other"], "a failure")
-    equal([name for name in second.names() if "import" in name], [], "left")
-    wait(second.origin.start())
-
-
-@test()
-def sessions_are_committed_before_imports_by_choice(place):
-    daemon = Daemon(place, commit_before_import=True).created()
-    state_directory, qubes.storage.VOLUME_STATE_DIR = qubes.storage.VOLUME_STATE_DIR, place.root
-    try:
-        wait(daemon.origin.start())
-        write(daemon.origin, b"mine.")
-        with open(daemon.origin.state_file, "wb"):
-            fails(daemon.origin.import_volume(daemon.template))  # the VM is running
-        os.unlink(daemon.origin.state_file)
-        wait(daemon.origin.import_volume(daemon.template))
-        equal(content(daemon.path(".img")), bytes(5), "imported")
-        wait(daemon.origin.revert())
-        equal(content(daemon.path(".img")), b"mine.", "the session is a revision")
-        daemon.origin.revisions_to_keep = 0
-        wait(daemon.origin.start())
-        fails(daemon.origin.import_data(MIB))
-    finally:
-        qubes.storage.VOLUME_STATE_DIR = state_directory
-
-
-@test()
 def create_and_remove(place):
     daemon = Daemon(place).created()
     wait(daemon.origin.create())  # nothing has been written to it
@@ -507,6 +338,7 @@ def as_the_admin_api_calls_it(place):
     equal([content(daemon.path(".img")), volume.size], [bytes(5), 16 * MIB], "cleared")
     wait(volume.revert())
     equal(content(daemon.path(".img")), b"mine.", "what was cleared is a revision")
+    _revisions_by_time_and_by_number(daemon)
     wait(daemon.template.import_volume(volume))  # CloneTo
     equal(content(daemon.path(".img", daemon.template.vid)), b"mine.", "cloned")
     volume.rw = False  # Set.rw, Set.ephemeral, Set.revisions_to_keep
@@ -533,3 +365,36 @@ def as_the_admin_api_calls_it(place):
         wait(each.remove())
     wait(again.pool.destroy())
     equal(sorted(os.listdir(os.path.join(again.dir_path, "vm-templates"))), [], "left")
+
+
+def _revisions_by_time_and_by_number(daemon):
+    """ListSnapshots goes by the time, which is that of the content: after a revert the last there
+    is not the newest. A number that is named means what it says."""
+    volume = daemon.volume("listed", "private", save_on_stop=True, revisions_to_keep=9)
+    path = daemon.path(".img", volume.vid)
+    wait(volume.create())
+    os.utime(path, (0, 1_600_000_000))
+
+    def dated_session(text, seconds):
+        wait(volume.start())
+        write(volume, text)
+        os.utime(volume.path, (0, seconds))
+        wait(volume.stop())
+
+    def by_time():
+        return sorted(volume.revisions, key=volume.revisions.get)
+
+    for number, text in enumerate((b"one..", b"two..", b"three")):
+        dated_session(text, 1_700_000_000 + 60 * number)
+    equal([by_time(), list(volume.revisions)], [["1", "2", "3"]] * 2, "before a revert")
+    wait(volume.revert("2"))
+    equal(content(path), b"one..", "reverted")
+    equal(list(volume.revisions), ["1", "3", "4"], "after it")
+    dated_session(b"four.", 1_700_001_000)
+    equal(list(volume.revisions), ["1", "3", "4", "5"], "by number")
+    equal(by_time(), ["1", "5", "3", "4"], "by time: the last is not the newest")
+    wait(volume.revert(by_time()[-1]))
+    equal(content(path), b"three", "what a revert to the last of that list gives")
+    wait(volume.revert("5"))
+    equal(content(path), b"one..", "what was there before the session")
+    wait(volume.remove())

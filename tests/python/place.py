@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the tests of the Python package stand on: a pool on a real filesystem, both ways to call."""
 import asyncio
+import contextlib
+import fcntl
+import gc
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import textwrap
+import time
 
 import qubesstorage
 from harness import MIB, PRIVATE, TEMPLATE, claim, equal
@@ -14,13 +18,14 @@ from harness import MIB, PRIVATE, TEMPLATE, claim, equal
 HERE = os.path.dirname(os.path.abspath(__file__))
 CHECKOUT = os.path.dirname(os.path.dirname(HERE))
 
-__all__ = ["CHECKOUT", "HERE", "MIB", "PRIVATE", "Place", "SLOWNESS", "TEMPLATE", "call_async",
-           "call_sync", "claim", "descriptors", "equal", "raises", "rest_of", "run_python",
-           "threads"]
+__all__ = ["CHECKOUT", "HERE", "MIB", "PATIENCE", "PRIVATE", "Place", "SLOWNESS", "TEMPLATE",
+           "call_async", "call_sync", "cancel_after", "claim", "descriptors", "equal",
+           "is_no_more_than", "raises", "rest_of", "run_python", "settled", "threads"]
 
 ROOT = "appvms/work/root"
 # Where the processor is emulated, twenty milliseconds are nothing.
 SLOWNESS = float(os.environ.get("QUBES_STORAGE_TEST_SLOWNESS", "1"))
+PATIENCE = min(SLOWNESS, 5)  # for what is given a long time anyway
 CALLED = set()  # the names of the methods that a test has called, by either caller
 
 
@@ -65,30 +70,75 @@ def threads():
     return len(os.listdir("/proc/self/task"))
 
 
-def rest_of(condition, value, seconds=5):
-    """What `condition` gives, once it gives `value` or the time is over: the kernel takes a moment
-    to remove a thread that has ended."""
+def rest_of(condition, value, seconds=10 * PATIENCE):
+    """What `condition` gives, once it gives `value` or the time is over: a thread that has answered
+    takes a moment to drop what it has, and the kernel another to remove it."""
     for _ in range(int(seconds / 0.01)):
         if condition() == value:
             break
-        asyncio.run(asyncio.sleep(0.01))
+        time.sleep(0.01)
     return condition()
 
 
-def run_python(script, *arguments, timeout=120, **options):
-    """Another process of this interpreter, with the same package."""
-    return subprocess.run([sys.executable, "-B", "-c", textwrap.dedent(script), *arguments],
+def settled(condition):
+    """What `condition` gives when nothing is on its way out any more: twice the same."""
+    gc.collect()  # what earlier tests have left to it: a volume may hang on an error of theirs
+    found = condition()
+    for _ in range(200):
+        time.sleep(0.03)
+        before, found = found, condition()
+        if found == before:
+            break
+    return found
+
+
+def is_no_more_than(condition, number, what):
+    """Of something that ends by itself: in the end there is no more of it than that."""
+    gc.collect()
+    claim(rest_of(lambda: condition() <= number, True),
+          f"{what}: found {condition()}, wanted at most {number}")
+
+
+@contextlib.contextmanager
+def locked(directory):
+    """As another process that works on a volume there: an operation begins, and waits."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+async def cancel_after(coroutine, seconds, directory=None, times=1):
+    """Whether it was cancelled, by as many cancellations after that time, or was done before. With
+    a directory that is locked meanwhile it cannot have done anything."""
+    with locked(directory) if directory else contextlib.nullcontext():
+        task = asyncio.ensure_future(coroutine)
+        await asyncio.wait([task], timeout=seconds)
+        for _ in range(times):
+            task.cancel()
+            await asyncio.sleep(0.01 if directory else 0)
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.result()
+    return task.cancelled()
+
+
+def run_python(script, *arguments, timeout=120 * PATIENCE, python=sys.executable, **options):
+    """Another process of this interpreter, or of another, with the same package."""
+    return subprocess.run([python, "-B", "-c", textwrap.dedent(script), *arguments],
                           timeout=timeout, check=False, capture_output=True, text=True, **options)
 
 
 class Place:
     """An empty directory on a filesystem, with a pool that has been set up."""
 
-    def __init__(self, mount):
+    def __init__(self, mount, **options):
         self.mount = mount
         self.root = tempfile.mkdtemp(prefix="place-", dir=mount.path)
         self.dir_path = os.path.join(self.root, "pool")
-        self.pool = qubesstorage.Pool(self.dir_path)
+        self.pool = qubesstorage.Pool(self.dir_path, **options)
         self.pool.setup()
 
     def close(self):

@@ -5,7 +5,7 @@
 usage: tests/python/test_python.py BUILD_DIR [-t NAME] [-l] [--compile]
 NAME is a test as it is printed (xfs/files_sync), or without the filesystem, or a pattern of either.
 --compile only installs the copy, and needs no root. With QUBES_STORAGE_TEST_COMPILED=1, the copy of
-before is tested.
+before is tested. QUBES_STORAGE_TEST_SEED repeats killed_in_the_middle, as far as times repeat.
 """
 import os
 import shutil

@@ -5,13 +5,13 @@ import contextlib
 import errno
 import inspect
 import os
-from typing import TYPE_CHECKING, Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional
 
 import qubes.storage
 
 from . import Volume
 from ._driver_errors import DriverError, driver_error, translated
-from .errors import ExistsError, NoSpaceError, NotFoundError, StorageError
+from .errors import ExistsError, InvalidError, NotFoundError, StorageError
 
 if TYPE_CHECKING:
     from .qubes_driver import ReflinkPool
@@ -126,8 +126,10 @@ class ReflinkVolume(qubes.storage.Volume):
 
     @qubes.storage.Volume.locked
     async def create(self) -> "ReflinkVolume":
-        """Refuses where there is something that would be lost."""
+        """Refuses where there is something of a saved volume that would be lost."""
         with translated():
+            if not self.save_on_stop:
+                await self._remove_leftovers()
             try:
                 await self.native.create_async()
             except ExistsError:
@@ -137,6 +139,12 @@ class ReflinkVolume(qubes.storage.Volume):
                 await self.native.remove_async()
                 await self.native.create_async()
         return self
+
+    async def _remove_leftovers(self) -> None:
+        """What a machine of that name has left, whose volume may have been of another kind: it
+        would bar each start. Not what somebody has open; the next start replaces it anyway."""
+        if not (await self.native.info_async()).is_started:
+            await self.native.remove_async()
 
     async def _is_blank(self) -> bool:
         info = await self.native.info_async()
@@ -159,22 +167,39 @@ class ReflinkVolume(qubes.storage.Volume):
     @qubes.storage.Volume.locked
     async def start(self) -> "ReflinkVolume":
         """Afterwards `path` is there."""
-        with translated():
+        with translated(), self._hint_at_another_kind():
             await self.native.start_async()
         return self
+
+    @contextlib.contextmanager
+    def _hint_at_another_kind(self) -> Iterator[None]:
+        """Of a volume that is not saved, but may hold the only copy of something."""
+        try:
+            yield
+        except InvalidError as error:
+            if self.save_on_stop:
+                raise
+            raise driver_error(
+                error, f". To keep it, export it with \"qubes-storage export {self.pool.dir_path} "
+                f"{self.vid} --to FILE\"; to give it up, remove it with \"qubes-storage remove "
+                f"{self.pool.dir_path} {self.vid}\"; then start again") from error
 
     @qubes.storage.Volume.locked
     async def stop(self) -> "ReflinkVolume":
         """Commits, or throws away."""
-        with translated():
+        with translated(), self._hint_at_another_kind():
             info = await self.native.info_async()
-            await self.native.stop_async()
+            try:
+                await self.native.stop_async()
+            except NotFoundError:
+                if info.is_started:
+                    raise
+                # A volume of which nothing is left has no session to end, as with the peer.
             is_volatile = not self.save_on_stop and not self.snap_on_start
             if is_volatile and info.is_started and info.size != info.nominal_size:
                 # Somebody has resized the image by hand: it is to last, as with the peer.
                 self._size = info.size or 0
-                self.native.close()
-                self._native = self._open()
+                self._reopen()
         return self
 
     @qubes.storage.Volume.locked
@@ -225,19 +250,24 @@ class ReflinkVolume(qubes.storage.Volume):
             try:
                 await self.native.import_begin_async(size)
             except asyncio.CancelledError:
-                await self._abandon_import()  # it may have come too far
+                await self._surely_abandon_import()  # it may have come too far
                 raise
         return self.native.import_path
 
     @qubes.storage.Volume.locked
     async def import_data_end(self, success: bool) -> "ReflinkVolume":
-        """Commits it, or throws it away."""
+        """Commits it, or throws it away. Afterwards it has ended, also if that failed: as nobody
+        tries again, it would bar the volume until the daemon is restarted."""
         with translated():
             try:
                 await self.native.import_end_async(success)
-            except NoSpaceError:
-                # It is held still, but who sent it is not told to try again.
-                await self._abandon_import()
+            except NotFoundError:
+                # None is held, or somebody has removed its file: nothing bars the volume. To give
+                # up what is not there is no error, as with the peer.
+                if success:
+                    raise
+            except (StorageError, asyncio.CancelledError):
+                await self._surely_abandon_import()
                 raise
         return self
 
@@ -246,7 +276,7 @@ class ReflinkVolume(qubes.storage.Volume):
         """From a volume of any driver. Nothing to do where this one is not saved."""
         if not self.save_on_stop:
             return self
-        with translated():
+        with translated("read source"):
             if isinstance(src_volume, ReflinkVolume):
                 src_volume._require_saved("export")
                 await self._prepare_import()
@@ -274,6 +304,20 @@ class ReflinkVolume(qubes.storage.Volume):
         if self.save_on_stop:
             with contextlib.suppress(NotFoundError):
                 await self.native.import_end_async(False)
+
+    async def _surely_abandon_import(self) -> None:
+        """While something else is raised, which is what counts. A cancellation does not cut it
+        off."""
+        task = asyncio.ensure_future(self._abandon_import())
+        while not task.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        if task.cancelled() or task.exception() is not None:
+            self._reopen()  # The handle that holds the import goes, and the import with it.
+
+    def _reopen(self) -> None:
+        self.native.close()
+        self._native = self._open()
 
     def _require_saved(self, what: str) -> None:
         if not self.save_on_stop:

@@ -107,7 +107,8 @@ class ReflinkPool(qubes.storage.Pool):
     def usage_details(self) -> Dict[str, int]:
         """{} while the directory is absent. Asked often, and of every pool: so by one system call
         rather than by Pool.info, which also finds out what lies below."""
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        with translated("ask filesystem"), contextlib.suppress(FileNotFoundError,
+                                                               NotADirectoryError):
             stat = os.statvfs(self.dir_path)
             return {"data_size": stat.f_frsize * stat.f_blocks,
                     "data_usage": stat.f_frsize * (stat.f_blocks - stat.f_bfree)}

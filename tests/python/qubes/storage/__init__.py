@@ -2,16 +2,49 @@
 """The base classes of the daemon's storage drivers: their arguments, attributes and defaults."""
 import asyncio
 import functools
+import inspect
 import os
+import subprocess
 from typing import Any, Awaitable, Callable, Dict, List, Optional, TypeVar, cast
 
 from qubes.exc import QubesValueError, StoragePoolException
 
-__all__ = ["BlockDevice", "Pool", "StoragePoolException", "VOLUME_STATE_DIR", "Volume"]
+__all__ = ["BlockDevice", "ENCRYPTION", "Pool", "StoragePoolException", "VOLUME_STATE_DIR",
+           "Volume"]
 
 VOLUME_STATE_DIR = "/var/run/qubes/"
 
 Method = TypeVar("Method", bound=Callable[..., Awaitable[Any]])
+
+
+class Encryption:
+    """Stands in for cryptsetup: a loop device on the file, as there is one below dm-crypt, too. The
+    first blocks of the device are cleared."""
+
+    def __init__(self) -> None:
+        self.devices: Dict[str, str] = {}
+
+    def open(self, path: str, name: str) -> None:
+        """What is written to the device comes into the file."""
+        if name in self.devices:
+            self.close(name)
+        self.devices[name] = subprocess.run(
+            ["losetup", "--find", "--show", path], check=True, stdout=subprocess.PIPE,
+            universal_newlines=True).stdout.strip()
+        with open(self.devices[name], "r+b") as device:
+            device.write(bytes(65536))
+
+    def close(self, name: str) -> None:
+        """Nothing to do where it is closed."""
+        if name in self.devices:
+            subprocess.run(["losetup", "--detach", self.devices.pop(name)], check=True)
+
+
+ENCRYPTION = Encryption()
+
+
+async def _settled(value: Any) -> Any:
+    return await value if inspect.isawaitable(value) else value
 
 
 class BlockDevice:
@@ -47,6 +80,11 @@ class Pool:
         """Volumes of the pool."""
         raise NotImplementedError
 
+    @property
+    def volumes(self) -> List["Volume"]:
+        """The same; what the Admin API goes through."""
+        return self.list_volumes()
+
     def get_volume(self, vid: str) -> "Volume":
         """KeyError if there is none."""
         raise NotImplementedError
@@ -81,8 +119,23 @@ class Volume:
         self.snap_on_start = snap_on_start
         self.source = source
         self.vid = vid
-        # Made in the loop: that of Python 3.9 wants one.
+        # Made in the loop: that of Python 3.9 wants one. The tests have many, the daemon has one.
         self._lock: Optional[asyncio.Lock] = None
+        self._loop: Optional[asyncio.AbstractEventLoop] = None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Volume):
+            return NotImplemented
+        return (self.pool, self.vid) == (other.pool, other.vid)
+
+    def __hash__(self) -> int:
+        return hash((self.pool, self.vid))
+
+    def __str__(self) -> str:
+        return self.vid
+
+    def __repr__(self) -> str:
+        return repr(f"{self.pool}:{self.vid}")
 
     @staticmethod
     def locked(method: Method) -> Method:
@@ -90,7 +143,8 @@ class Volume:
 
         @functools.wraps(method)
         async def wrapper(self: "Volume", *args: Any, **kwargs: Any) -> Any:
-            self._lock = self._lock or asyncio.Lock()
+            if self._lock is None or self._loop is not asyncio.get_running_loop():
+                self._lock, self._loop = asyncio.Lock(), asyncio.get_running_loop()
             async with self._lock:
                 return await method(self, *args, **kwargs)
 
@@ -111,6 +165,30 @@ class Volume:
         if value and not self._is_volatile_rw():
             raise QubesValueError("Cannot enable ephemeral")
         self._ephemeral = bool(value)
+
+    def encrypted_volume_path(self, qube_name: str, device_name: str) -> str:
+        """The device that the VM gets of an ephemeral volume."""
+        name = qube_name.replace("_", "_u").replace("-", "_d")
+        return f"/dev/mapper/vm-volatile-{name}-crypt@{device_name}"
+
+    async def start_encrypted(self, name: str) -> None:
+        """Starts it, and puts dm-crypt with a key of the moment over the file (ENCRYPTION)."""
+        assert name.startswith("/dev/mapper/")
+        await _settled(self.start())
+        ENCRYPTION.open(self.block_device().path, name)
+
+    async def stop_encrypted(self, name: str) -> None:
+        """Takes that away, and stops it."""
+        ENCRYPTION.close(name)
+        await _settled(self.stop())
+
+    def start(self) -> Any:
+        """May be a coroutine."""
+        raise NotImplementedError
+
+    def stop(self) -> Any:
+        """May be a coroutine."""
+        raise NotImplementedError
 
     @property
     def size(self) -> int:
