@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "src/fs/error.h"
+#include "src/history.h"
 #include "src/precache_tasks.h"
 #include "src/protocols.h"
 

@@ -42,9 +42,6 @@ void sync_content(Images& at, const std::string& name);
 // the revisions beyond `revisions_to_keep`.
 void commit(Images& at, const std::string& from, int revisions_to_keep);
 
-// Whether the session has written nothing, so that a commit would keep the same state twice.
-bool session_is_unchanged(Images& at);
-
 // Begins or resumes a session from C.
 void start_from_clean(Images& at);
 
@@ -103,10 +100,6 @@ void publish_precache(Images& at, FilePtr clone);
 // P of a stopped snapshot volume, `clone` of the source; C becomes a second name of that.
 void publish_snapshot_precache(Images& at, const SnapshotSource& source, FilePtr clone);
 void drop_snapshot_precache(Images& at);
-
-// The newest revision that is not the committed state itself, neither by inode nor (as the peer's
-// interrupted operations leave it) by content; null where there is none.
-const Revision* newest_other_revision(Images& at);
 
 }  // namespace qubes::storage
 

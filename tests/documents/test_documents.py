@@ -21,12 +21,6 @@ NOT_HERE = re.compile(r"^(build|/|etc/|usr/|appvms|vm-templates|POOL|DIR|KERNEL|
                       r"Documentation/|qubes/|work/private|bench\.md$)")
 
 
-# Files that others mend, and what they still cite.
-CITED_ELSEWHERE = {"docs/CRASH_MODEL.md": {"ordering.md"},
-                   "tests/python/cases_driver.py": {"peers.md"},
-                   "tests/python/qubes/storage/__init__.py": {"peers.md"}}
-
-
 def script(name):
     """A script of scripts/ as a module."""
     loader = importlib.machinery.SourceFileLoader(name, os.path.join(ROOT, "scripts", name))
@@ -89,8 +83,7 @@ def check_citations(check):
             os.path.join(os.path.dirname(path), page))}
         names = cited(text) - near
         count += len(names)
-        check.empty(sorted(unknown_documents(names) - CITED_ELSEWHERE.get(name, set())),
-                    f"{name} cites documents that are not there")
+        check.empty(sorted(unknown_documents(names)), f"{name} cites documents that are not there")
         check.claim(not re.search(r"\bDESIGN\b", text), f"{name} cites a design that is not there")
     check.claim(count > 50, f"citations were not found: {count}")
 

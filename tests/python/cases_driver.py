@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The driver for the Qubes daemon: the table of its `file-reflink` (peers.md, A2), row by row."""
+"""The driver for the Qubes daemon: the table of its `file-reflink` (docs/PEER.md §1), row by row."""
 import errno
 import importlib.metadata
 import inspect
@@ -315,7 +315,7 @@ def properties_for_the_daemon(place):
 
 @test("xfs")
 def as_the_admin_api_calls_it(place):
-    """The calls that reach a driver (peers.md, A3), one after the other."""
+    """The calls that reach a driver (docs/PEER.md §2), one after the other."""
     daemon = Daemon(place, revisions_to_keep="2").created()
     volume, pool = daemon.origin, daemon.pool
     # admin.vm.volume.Info shows these as text, ListSnapshots goes by the time.

@@ -228,7 +228,7 @@ class Volume:
 
     @property
     def state_file(self) -> str:
-        """There while the volume runs: '-' is doubled, '/' becomes '-' (peers.md, A2)."""
+        """There while the volume runs: '-' is doubled, '/' becomes '-' (docs/PEER.md §1)."""
         name = f"{self.pool.name}:{self.vid}".replace("-", "--").replace("/", "-")
         return os.path.join(VOLUME_STATE_DIR, "volume-running-" + name)
 
