@@ -40,8 +40,12 @@ void JobThreads::run(std::function<void()> task, Waits waits) {
       if (waits == Waits::stream || threads_.empty()) throw;
     }
   }
-  tasks_.push_back({std::move(task), waits});
-  if (waits == Waits::stream) ++streams_;
+  if (waits == Waits::stream) {
+    tasks_.push_front({std::move(task), waits});  // its thread takes this, not what waits for one
+    ++streams_;
+  } else {
+    tasks_.push_back({std::move(task), waits});
+  }
   changed_.notify_one();
 }
 
