@@ -87,6 +87,13 @@ static void origin_taken_for_volatile(void) {
   qubes_storage_pool_unref(pool);
 }
 
+/* What the library may have made for the next start by now: a precache, and then the second name.
+ */
+static int is_ended(qubes_storage_volume* volume) {
+  if (is_there(qubes_storage_volume_path(volume))) return 0;
+  return !is_there(image_of(volume, ".img")) || is_there(image_of(volume, "-precache.img"));
+}
+
 static void snapshot_volume(void) {
   qubes_storage_pool* pool = new_pool();
   qubes_storage_volume* volume = new_volume(pool, VID, &snapshot_kind);
@@ -113,7 +120,7 @@ static void snapshot_volume(void) {
   CHECK(has_text(qubes_storage_volume_path(volume), 0, "two"));
   CHECK(!is_outdated(volume));
   WORKS(qubes_storage_volume_stop, volume, 0);
-  CHECK(!is_there(qubes_storage_volume_path(volume)) && !is_there(image_of(volume, ".img")));
+  CHECK(is_ended(volume));
   CHECK(!is_outdated(volume));
   WORKS(qubes_storage_volume_stop, volume, 0);
   /* The running source is not what a snapshot starts from. */
@@ -122,7 +129,7 @@ static void snapshot_volume(void) {
   WORKS(qubes_storage_volume_start, volume, 0);
   CHECK(has_text(qubes_storage_volume_path(volume), 0, "two"));
   WORKS(qubes_storage_volume_discard, volume, 0);
-  CHECK(!is_there(qubes_storage_volume_path(volume)) && !is_there(image_of(volume, ".img")));
+  CHECK(is_ended(volume));
   qubes_storage_volume_unref(volume);
   qubes_storage_volume_unref(source);
   qubes_storage_pool_unref(pool);
