@@ -47,8 +47,14 @@ std::string secure_clean(Images& at) {
   return name;
 }
 
-void drop_secured(Images& at, const std::string& name) {
-  if (!name.empty()) at.changes.unlink(name);
+// A name that has served: of the R above, or of what will not be published (if it was, it has that
+// name no more). "" is none. Failing at it must not fail what was done.
+void drop_name(Images& at, const std::string& name) noexcept {
+  try {
+    if (!name.empty()) at.changes.unlink(name);
+  } catch (...) {
+    // The sweep will, or the next commit prunes it.
+  }
 }
 
 // Only a name is gained or lost by it, so failing at it must not fail what was answered already.
@@ -76,15 +82,6 @@ void shrink_clean(Images& at, std::uint64_t size_bytes) {
     at.fs.link_unnamed(*file, *at.directory, at.names.import);
   }
   at.fs.close(std::move(file));
-}
-
-// What was to be published and will not be; if it was, it has that name no more.
-void drop_unpublished(Images& at, const std::string& name) noexcept {
-  try {
-    at.changes.unlink(name);
-  } catch (...) {
-    // The sweep will.
-  }
 }
 
 // Makes `file` the session, one that a crash may throw away: never synced.
@@ -125,10 +122,10 @@ void commit(Images& at, const std::string& from, int revisions_to_keep) {
   if (keeps_old || clean_may_get_lost(at)) {
     linked = link_clean_as_revision(at);  // An R that is C: swept.
   }
-  at.changes.barrier();                      // The same, and no old P can come back.
-  at.changes.rename(from, at.names.clean);   // The old state or the new one, and R.
-  at.changes.settle();                       // The new one.
-  if (!keeps_old) drop_secured(at, linked);  // The same, and that R or not.
+  at.changes.barrier();                     // The same, and no old P can come back.
+  at.changes.rename(from, at.names.clean);  // The old state or the new one, and R.
+  at.changes.settle();                      // The new one.
+  if (!keeps_old) drop_name(at, linked);    // The same, and that R or not.
   // Where no state was added, none has to go; and one that the peer added twice must not push one
   // out.
   if (!repeats_old) prune_committed(at, revisions_to_keep);
@@ -164,7 +161,7 @@ void make_clean_private(Images& at) {
   const std::string secured = secure_clean(at);
   publish(at, at.names.clean, std::move(file));  // The same content, as one inode or another.
   at.changes.settle();
-  drop_secured(at, secured);
+  drop_name(at, secured);
   at.rescan();
 }
 
@@ -256,7 +253,7 @@ void resize_clean(Images& at, std::uint64_t size_bytes, int revisions_to_keep) {
     try {
       commit(at, at.names.import, revisions_to_keep);  // What is cut off stays in a revision.
     } catch (...) {
-      drop_unpublished(at, at.names.import);
+      drop_name(at, at.names.import);
       throw;
     }
     return;
@@ -272,7 +269,7 @@ void resize_clean(Images& at, std::uint64_t size_bytes, int revisions_to_keep) {
     publish_resized(at, at.names.clean, size_bytes);
   }
   at.changes.settle();  // The new one.
-  drop_secured(at, secured);
+  drop_name(at, secured);
 }
 
 void prune_and_settle(Images& at, std::size_t keep) {
