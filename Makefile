@@ -18,7 +18,7 @@ CXX ?= g++
 CC ?= gcc
 WARNINGS := -Wall -Wextra -Wshadow -Wpedantic -Werror
 OPTIMIZE ?= -O2 -g
-COMMON := $(OPTIMIZE) $(WARNINGS) -D_FILE_OFFSET_BITS=64 -D_GNU_SOURCE -DQUBES_STORAGE_VERSION_STRING=\"$(VERSION)\" -Iinclude -iquote . -MMD -MP $(SANITIZE)
+COMMON := $(WARNINGS) -D_FILE_OFFSET_BITS=64 -D_GNU_SOURCE -DQUBES_STORAGE_VERSION_STRING=\"$(VERSION)\" -Iinclude -iquote . -MMD -MP $(SANITIZE)
 ALL_CXXFLAGS := $(COMMON) -std=c++20 $(CPPFLAGS) $(CXXFLAGS)
 ALL_CFLAGS := $(COMMON) -std=c99 $(CPPFLAGS) $(CFLAGS)
 ALL_LDFLAGS := $(SANITIZE) $(LDFLAGS)
@@ -51,16 +51,22 @@ all: $(library) $(tool) ## build the library and the command
 
 $(BUILD)/src/%.o $(BUILD)/c-api/%.o: ALL_CXXFLAGS += -fPIC -fvisibility=hidden -fvisibility-inlines-hidden
 $(BUILD)/tests/%.o: ALL_CXXFLAGS += -DBOOST_TEST_DYN_LINK
+# The command only calls the library. Most tests take less time than to compile them does; what
+# explores states runs long.
+$(BUILD)/tools/%.o: OPTIMIZE = -O1
+$(unit_objects) $(real_objects) $(simulation_test_objects): OPTIMIZE = -O0
+$(BUILD)/tests/fuzz/%.o: OPTIMIZE = -O0
+$(BUILD)/tests/%.o $(BUILD)/testvm/%.o: OPTIMIZE = -O2
 
 $(BUILD)/%.o: %.cc
 	@mkdir -p $(@D)
 	$(call say,CXX,$<)
-	$(Q)$(CXX) $(ALL_CXXFLAGS) -c $< -o $@
+	$(Q)$(CXX) $(OPTIMIZE) $(ALL_CXXFLAGS) -c $< -o $@
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(ALL_CFLAGS) -c $< -o $@
+	$(Q)$(CC) $(OPTIMIZE) $(ALL_CFLAGS) -c $< -o $@
 
 $(core): $(lib_objects)
 	@rm -f $@

@@ -56,7 +56,7 @@ def print_table():
     print()
 
 
-@test()
+@test(*FILESYSTEMS)
 def budget_start_with_precache(place):
     place.volume("create", PRIVATE, "--size", "64M")
 
@@ -71,7 +71,7 @@ def budget_start_with_precache(place):
     within_budget(place, "start origin, P valid", one_round)
 
 
-@test()
+@test(*FILESYSTEMS)
 def budget_start_without_precache(place):
     place.volume("create", PRIVATE, "--size", "64M")
 
@@ -85,7 +85,7 @@ def budget_start_without_precache(place):
     within_budget(place, "start origin, no P", one_round)
 
 
-@test()
+@test(*FILESYSTEMS)
 def budget_stop(place):
     place.volume("create", PRIVATE, "--size", "64M")
     place.session(b"the first")
@@ -102,7 +102,7 @@ def budget_stop(place):
     within_budget(place, "stop origin, with revision and prune", one_round)
 
 
-@test()
+@test(*FILESYSTEMS)
 def budget_thrown_away(place):
     place.volume("create", TEMPLATE, "--size", "64M")
     place.session(b"a template", TEMPLATE)
@@ -121,14 +121,14 @@ def budget_thrown_away(place):
             within_budget(place, f"{verb} {kind}", lambda number, found=found: found[number])
 
 
-@test()
+@test(*FILESYSTEMS)
 def budget_revert(place):
     place.volume("create", PRIVATE, "--size", "64M")
     place.session(b"the first")
     within_budget(place, "revert", lambda _: flushes_of(place, "revert", place.pool, PRIVATE))
 
 
-@test()
+@test(*FILESYSTEMS)
 def budget_resize(place):
     place.volume("create", PRIVATE, "--size", "64M")
     place.session(b"the first")
@@ -136,14 +136,14 @@ def budget_resize(place):
         place, "resize", place.pool, PRIVATE, "--size", f"{65 + number}M"))
 
 
-@test()
+@test(*FILESYSTEMS)
 def budget_import(place):
     place.volume("create", PRIVATE, "--size", "64M")
     within_budget(place, "import begin + end", lambda _: flushes_of(
         place, "import", place.pool, PRIVATE, "--from", "-", input=os.urandom(4 * MIB)))
 
 
-@test()
+@test(*FILESYSTEMS)
 def budget_create_and_remove(place):
     names = {"create, with the directory of the VM": "private", "create": "root"}
     costs = {name: [] for name in names}
@@ -159,7 +159,7 @@ def budget_create_and_remove(place):
         within_budget(place, name, lambda number, found=found: found[number])
 
 
-@test()
+@test(*FILESYSTEMS)
 def budget_of_looking(place):
     place.volume("create", PRIVATE, "--size", "64M")
     place.session(b"something")

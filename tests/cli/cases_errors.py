@@ -6,7 +6,7 @@ import os
 import resource
 import subprocess
 
-from harness import MIB, PRIVATE, TEMPLATE, claim, equal, test
+from harness import FILESYSTEMS, MIB, PRIVATE, TEMPLATE, claim, equal, test
 
 SNAPSHOT = ["--snapshot", "--source", TEMPLATE]
 
@@ -189,7 +189,7 @@ def full_place(place):
     return mount.fill()
 
 
-@test()
+@test(*FILESYSTEMS)
 def full_filesystem_import(place):
     ballast = full_place(place)
     vid = "appvms/work/other"
@@ -201,7 +201,7 @@ def full_filesystem_import(place):
     place.call("import", place.pool, vid, "--from", "-", input=os.urandom(8 * MIB))
 
 
-@test()
+@test(*FILESYSTEMS)
 def full_filesystem_stop(place):
     full_place(place)
     place.volume("stop")
@@ -210,7 +210,7 @@ def full_filesystem_stop(place):
     equal(len(place.volume("revisions")), 1, "revisions")
 
 
-@test()
+@test(*FILESYSTEMS)
 def full_filesystem_discard(place):
     full_place(place)
     place.volume("discard")
@@ -218,7 +218,7 @@ def full_filesystem_discard(place):
     claim(not os.path.exists(place.path("-dirty.img")), "the session is still there")
 
 
-@test()
+@test(*FILESYSTEMS)
 def full_filesystem_looking(place):
     full_place(place)
     place.call("info", place.pool)

@@ -277,7 +277,7 @@ FOUND = {
 }
 # What of these lines the programs have in their source.
 PRINTED = {
-    "tests/run": ["$passed passed, $failed failed, $skipped skipped"],
+    "tests/run": ["{sums[0]} passed, {sums[1]} failed, {sums[2]} skipped"],
     "tests/simulation/sim_main.cc": [
         "%-6s %-48s %8zu states %8zu crashes %9zu operations, %s\\n", '"complete"',
         "simulation: %zu states, %zu violations (%s)\\n", "simulation: %zu states, %zu violations\\n"],

@@ -228,7 +228,7 @@ class Killer:
                 f"worker said\n  repeat with the variable QUBES_STORAGE_TEST_SEED={self.seed}\n")
 
 
-@test()
+@test(*FILESYSTEMS)
 def killed_in_the_middle(place):
     for vid in (PRIVATE, OTHER, TEMPLATE, IN_PLACE):
         place.origin(vid, size=SIZE).close()

@@ -10,8 +10,8 @@ import time
 
 import qubesstorage
 from harness import test
-from place import (MIB, PATIENCE, PRIVATE, claim, descriptors, equal, is_no_more_than, raises,
-                   rest_of, run_python, settled, threads)
+from place import (MIB, PATIENCE, PRIVATE, SLOWNESS, claim, descriptors, equal, is_no_more_than,
+                   raises, rest_of, run_python, settled, threads)
 
 ARGUMENTS = {
     "resize": (MIB,), "import_begin": (MIB,), "import_fd": (0,), "export_to": (1,), "prune": (1,),
@@ -76,7 +76,7 @@ def in_a_forked_child(place):
     worker = threading.Thread(target=work)
     worker.start()
     try:
-        for _ in range(10):
+        for _ in range(10 if SLOWNESS == 1 else 3):
             child = os.fork()
             if child == 0:
                 os._exit(_misuse(volume, place.pool, other))

@@ -13,7 +13,7 @@ import textwrap
 import time
 
 import qubesstorage
-from harness import MIB, PRIVATE, TEMPLATE, claim, equal
+from harness import MIB, PRIVATE, SLOWNESS, TEMPLATE, claim, equal
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CHECKOUT = os.path.dirname(os.path.dirname(HERE))
@@ -23,8 +23,6 @@ __all__ = ["CHECKOUT", "HERE", "MIB", "PATIENCE", "PRIVATE", "Place", "SLOWNESS"
            "is_no_more_than", "raises", "rest_of", "run_python", "settled", "threads"]
 
 ROOT = "appvms/work/root"
-# Where the processor is emulated, twenty milliseconds are nothing.
-SLOWNESS = float(os.environ.get("QUBES_STORAGE_TEST_SLOWNESS", "1"))
 PATIENCE = min(SLOWNESS, 5)  # for what is given a long time anyway
 CALLED = set()  # the names of the methods that a test has called, by either caller
 

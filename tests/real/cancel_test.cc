@@ -18,6 +18,7 @@
 #include "tests/real/stress.h"
 #include "tests/support/files.h"
 #include "tests/support/loop_mount.h"
+#include "tests/support/settings.h"
 
 namespace qubes::storage::test::cancel {
 namespace {
@@ -32,8 +33,9 @@ constexpr int kInARow = 5;
 constexpr int kTurns = 6;
 constexpr int kPatienceMs = 60'000;
 constexpr std::uint64_t kFew = 100;
-constexpr std::uint64_t kMany = 6'000;
-constexpr std::uint64_t kVeryMany = 12'000;
+// Enough that there is time for a cancel.
+const std::uint64_t kMany = is_slow() ? 600 : 6'000;
+const std::uint64_t kVeryMany = is_slow() ? 1'500 : 12'000;
 const FilesystemKind kKinds[] = {FilesystemKind::xfs, FilesystemKind::btrfs, FilesystemKind::ext4};
 const FilesystemKind kReflinking[] = {FilesystemKind::xfs, FilesystemKind::btrfs};
 const stress::Kind kFrom = {"appvms/from/private", true, nullptr, 0};

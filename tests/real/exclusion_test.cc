@@ -10,7 +10,6 @@
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 #include <chrono>
-#include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <future>
@@ -25,6 +24,7 @@
 #include "tests/support/files.h"
 #include "tests/support/forwarding_filesystem.h"
 #include "tests/support/loop_mount.h"
+#include "tests/support/settings.h"
 
 namespace qubes::storage {
 namespace {
@@ -34,11 +34,6 @@ using test::ScratchDirectory;
 constexpr const char* kVid = "appvms/work/private";
 constexpr std::uint64_t kBlock = 4096;
 constexpr std::uint64_t kBlocks = 16;
-
-std::chrono::seconds duration() {
-  const char* seconds = std::getenv("QUBES_STORAGE_TEST_SECONDS");
-  return std::chrono::seconds(seconds != nullptr ? std::atoi(seconds) : 10);
-}
 
 std::unique_ptr<Pool> open_pool(const std::string& path) {
   PoolConfig config;
@@ -73,7 +68,7 @@ bool is_expected(const Error& error) {
 // Start, stop, resize, revert, at random, until the time is over. Returns what went wrong.
 std::string hammer(Volume& volume, unsigned seed) {
   std::mt19937 random(seed);
-  const auto end = std::chrono::steady_clock::now() + duration();
+  const auto end = std::chrono::steady_clock::now() + test::duration(10);
   while (std::chrono::steady_clock::now() < end) {
     const auto choice = random() % 5;
     try {

@@ -204,7 +204,7 @@ BOOST_DATA_TEST_CASE(full_filesystem_leaves_no_temporary, kDiskKinds, kind) {
   const LoopMount small(kind, 128 * kMebibyte);
   const Place to(small);
   const Place from(FilesystemKind::other);
-  const FilePtr source = from.make("source", pattern(200 * kMebibyte));
+  const FilePtr source = from.make("source", std::string(200 * kMebibyte, 's'));
   const std::uint64_t before = free_bytes(small.path());
   {
     const FilePtr target = to.fs->create_unnamed(*to.directory, "v.img");

@@ -48,12 +48,12 @@ struct FullDisk {
   // Until neither a byte nor a small file fits: several passes, as space comes back in the
   // background.
   void fill() {
+    test::take_room(next_filler());
     for (int pass = 0; pass < 3; ++pass) {
       for (std::size_t piece = 4 * kMiB; piece >= 1;
            piece = piece > 4096 ? piece / 16 : piece / 4096) {
         const std::string bytes(piece, 'f');
-        const std::string name = mount.path() + "/filler" + std::to_string(fillers++);
-        const int fd = ::open(name.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        const int fd = ::open(next_filler().c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
         if (fd < 0) break;
         while (::write(fd, bytes.data(), bytes.size()) > 0) {
         }
@@ -63,6 +63,8 @@ struct FullDisk {
     }
     BOOST_TEST(!has_room());
   }
+
+  std::string next_filler() { return mount.path() + "/filler" + std::to_string(fillers++); }
 
   // Whether a new file can hold one byte, and be synced.
   bool has_room() {

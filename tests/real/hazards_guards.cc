@@ -151,6 +151,7 @@ BOOST_DATA_TEST_CASE(H9_start_in_place_after_a_commit_cut_off, kDiskKinds, kind)
 
 // Fills the filesystem to the last byte that a file can get.
 void fill(const std::string& path) {
+  take_room(path + "-taken");
   const UniqueFd file = open_at(AT_FDCWD, path.c_str(), O_WRONLY | O_CREAT, 0600);
   const std::string block(1 << 16, 'x');
   for (std::size_t length = block.size(); length > 0; length /= 2) {

@@ -27,6 +27,7 @@
 #include "src/fs/descriptor.h"
 #include "src/names.h"
 #include "tests/support/loop_mount.h"
+#include "tests/support/settings.h"
 
 #if defined(__SANITIZE_THREAD__)
 constexpr bool kChildMayAllocate = false;  // the sanitizer's own locks may be held for ever there
@@ -530,11 +531,6 @@ void run_round(World& world, unsigned number) {
   stranger.join();
 }
 
-std::chrono::milliseconds duration() {
-  const char* const seconds = std::getenv("QUBES_STORAGE_TEST_SECONDS");
-  return std::chrono::seconds(seconds != nullptr ? std::atoi(seconds) : 3);
-}
-
 // That of `--random=SEED` (1 stands for any), else any.
 unsigned choose_seed() {
   namespace config = boost::unit_test::runtime_config;
@@ -581,7 +577,7 @@ BOOST_DATA_TEST_CASE(everything_at_once, kKinds, kind) {
   World world(scratch.path(), choose_seed());
   make_kept(world);
   const InProcess before;
-  const auto end = Clock::now() + duration();
+  const auto end = Clock::now() + duration(3);
   std::vector<std::string> wrong;
   for (unsigned number = 0; wrong.empty() && (number == 0 || Clock::now() < end); ++number) {
     run_round(world, number);

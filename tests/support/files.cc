@@ -95,6 +95,21 @@ std::uint64_t free_bytes(const std::string& path) {
   return space.f_bfree * space.f_frsize;
 }
 
+void take_room(const std::string& path) {
+  const UniqueFd fd = open_at(AT_FDCWD, path.c_str(), O_WRONLY | O_CREAT, 0600);
+  if (!fd) throw std::runtime_error("cannot make " + path);
+  off_t end = 0;
+  for (off_t piece = 64 * kMebibyte; piece >= 65536;) {
+    if (::fallocate(fd.get(), 0, end, piece) == 0) {
+      end += piece;
+    } else if (errno == ENOSPC) {
+      piece /= 2;
+    } else {
+      throw std::runtime_error("cannot take room by " + path);
+    }
+  }
+}
+
 bool exists(const std::string& path) {
   struct stat status {};
   return ::lstat(path.c_str(), &status) == 0;

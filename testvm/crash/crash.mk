@@ -32,6 +32,8 @@ $(crash_programs): $(crash_dir)/crash-%: $(BUILD)/testvm/crash/%_main.o $(crash_
 
 crash_test_objects := $(patsubst %.cc,$(BUILD)/%.o,$(wildcard testvm/crash/*_test.cc))
 
+$(crash_test_objects): OPTIMIZE = -O0
+
 $(crash_dir)/crash-tests: $(crash_test_objects) $(crash_dir)/libcrash.a
 	$(call say,LINK,$@)
 	$(Q)$(CXX) $(ALL_LDFLAGS) $^ -lboost_unit_test_framework -o $@
