@@ -25,8 +25,8 @@ std::uint64_t allocated_bytes(const std::string& path);
 std::uint64_t free_bytes(const std::string& path);  // of the filesystem, after syncfs(2)
 // Takes nearly all the room of a filesystem by that file, without writing it.
 void take_room(const std::string& path);
-bool exists(const std::string& path);               // itself: links are not followed
-bool has_shared_extent(const std::string& path);    // FIEMAP, after fsync(2)
+bool exists(const std::string& path);             // itself: links are not followed
+bool has_shared_extent(const std::string& path);  // FIEMAP, after fsync(2)
 
 }  // namespace qubes::storage::test
 
