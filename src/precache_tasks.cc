@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "src/precache_tasks.h"
 
+#include <optional>
 #include <utility>
 
 #include "src/committed.h"
@@ -77,10 +78,11 @@ void make_precache(const Location& location, Precaches& precaches, std::uint64_t
 
 void make_snapshot_precache(const Location& location, const Location& source, Precaches& precaches,
                             std::uint64_t request) {
+  std::optional<Precaches::Reading> reading;  // until `opened` is closed, and with it the lock gone
   std::optional<Committed> opened = try_open_committed(source);
   if (!opened) return;  // The next start looks for itself.
   Committed& committed = *opened;
-  const Precaches::Reading reading(precaches, committed.status);
+  reading.emplace(precaches, committed.status);
   FilePtr target;
   {
     Operation operation(location, MissingDirectory::refuse, nullptr, nullptr);

@@ -45,7 +45,7 @@ class Precaches {
   void drop(const std::string& vid);
 
   // That the library reads the inode, with its lock, in the background: until it is destroyed. Who
-  // has one waits for nobody's lock.
+  // has one waits for no lock of that volume, whose start waits for it.
   class Reading {
    public:
     Reading(Precaches& precaches, const FileStatus& source);

@@ -345,36 +345,33 @@ BOOST_DATA_TEST_CASE(a_precache_whose_source_was_committed_meanwhile_is_dropped,
   BOOST_TEST(at.pool->recover().empty());
 }
 
-BOOST_DATA_TEST_CASE(a_start_in_place_is_not_kept_out_by_a_precache_in_the_making, kReflinking,
-                     kind) {
-  Background at(kind);
+// The origin is started in place while a precache of the snapshot is in the making, to which
+// something has happened.
+void start_in_place_beside_a_precache(Background& at, const std::function<void()>& happened) {
   at.snapshot->start();
   at.origin->set_revisions_to_keep(-1);
   at.fs->begin_to_hold();
   at.snapshot->stop();
   at.fs->wait_until_held();
+  happened();
   auto start = std::async(std::launch::async, [&] { at.origin->start(); });
   BOOST_TEST((start.wait_for(std::chrono::milliseconds(50)) == std::future_status::timeout));
   at.fs->let_go();
   start.get();
   BOOST_TEST(at.origin->info().is_started);
+}
+
+BOOST_DATA_TEST_CASE(a_start_in_place_is_not_kept_out_by_a_precache_in_the_making, kReflinking,
+                     kind) {
+  Background at(kind);
+  start_in_place_beside_a_precache(at, [] {});
   at.pool->drain();
   BOOST_CHECK_THROW(at.snapshot->start(), Error);  // nothing is committed now
 }
 
 BOOST_DATA_TEST_CASE(nor_by_one_that_nobody_wants_any_more, kReflinking, kind) {
   Background at(kind);
-  at.snapshot->start();
-  at.origin->set_revisions_to_keep(-1);
-  at.fs->begin_to_hold();
-  at.snapshot->stop();
-  at.fs->wait_until_held();
-  at.snapshot->remove();
-  auto start = std::async(std::launch::async, [&] { at.origin->start(); });
-  BOOST_TEST((start.wait_for(std::chrono::milliseconds(50)) == std::future_status::timeout));
-  at.fs->let_go();
-  start.get();
-  BOOST_TEST(at.origin->info().is_started);
+  start_in_place_beside_a_precache(at, [&] { at.snapshot->remove(); });
 }
 
 // The sweep of the start removes whatever has a temporary name.
