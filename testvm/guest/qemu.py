@@ -22,8 +22,9 @@ PANIC = "Kernel panic"
 
 
 class Disk:
-    def __init__(self, path, log=None, throw_away=False):
+    def __init__(self, path, log=None, throw_away=False, read_only=False):
         self.path, self.log, self.throw_away = path, log, throw_away
+        self.read_only = read_only
 
 
 class Settings:
@@ -46,7 +47,7 @@ def block_nodes(name, disk):
     cache = {"no-flush": disk.throw_away or bool(disk.log)}
     discard = "unmap" if disk.throw_away else "ignore"
     nodes = [{"driver": "file", "node-name": name, "filename": disk.path, "cache": cache,
-              "discard": discard}]
+              "discard": discard, "read-only": disk.read_only}]
     if disk.log:
         nodes += [{"driver": "file", "node-name": name + "-log", "filename": disk.log,
                    "cache": cache},

@@ -88,7 +88,7 @@ class Qemu:
         for kind in sorted({task.recording.filesystem for task in tasks}):
             words += ["--module", kind]
         for path in disks(tasks):
-            words += ["--disk", path]
+            words += ["--disk", path + ",ro"]  # others check it at the same time
         if has_mistakes(tasks):
             words += ["--add", self.programs.preload]
         return popen([*words, "--", *command(self.programs, tasks, disk_name, SCRATCH)])
