@@ -76,7 +76,7 @@ def in_a_forked_child(place):
     worker = threading.Thread(target=work)
     worker.start()
     try:
-        for _ in range(10 if SLOWNESS == 1 else 3):
+        for _ in range(3 if SLOWNESS > 1 else 10):
             child = os.fork()
             if child == 0:
                 os._exit(_misuse(volume, place.pool, other))
